@@ -1,1 +1,3 @@
+//! The `pfdata` command.
+
 fn main() {}

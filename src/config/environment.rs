@@ -1,0 +1,310 @@
+//! The typed view of one environment.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Shared;
+use super::data::Data;
+use super::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
+use super::layers::Loaded;
+use super::policy::Class;
+use super::reader::Reader;
+use super::repository::{self, RepositoryLocation};
+use super::secret::Secret;
+use super::sets::{PREVIOUS, RAW, SetSettings};
+use super::unbuilt::{self, JobKind};
+use super::{known, store_mongodb, store_postgres, store_redis};
+use crate::error::{Error, Result};
+use crate::store::StoreKind;
+
+/// The folder of rules where none is configured.
+const RULES: &str = "anonymizers";
+
+/// The shortest key, in bytes.
+const KEY_BYTES: usize = 32;
+
+const CLASSES: [(&str, Class); 4] = [
+    ("live", Class::Live),
+    ("production-like", Class::ProductionLike),
+    ("anonymized", Class::Anonymized),
+    ("synthetic", Class::Synthetic),
+];
+
+/// Checks everything of an environment that can be checked without resolving a reference.
+pub(crate) fn check(loaded: &Loaded) -> Result<()> {
+    let reader = Reader::checking(loaded);
+    Data::read(reader)?;
+    let class = reader.word("data.class", &CLASSES)?;
+    if loaded.own_data && class.is_none() && !reader.present("data.class") {
+        return Err(class_missing(reader));
+    }
+    reader.flag("data.protected")?;
+    store_postgres::read(reader)?;
+    store_redis::read(reader)?;
+    store_mongodb::read(reader)?;
+    Ok(())
+}
+
+fn class_missing(reader: Reader<'_>) -> Error {
+    let words: Vec<_> = CLASSES.iter().map(|(word, _)| *word).collect();
+    let file = &reader.loaded().file;
+    Error::usage(format!("{file}: class must be given (`data.class`)"))
+        .hint(format!("one of {}", words.join(", ")))
+}
+
+/// The stores of an environment.
+#[derive(Clone)]
+pub struct Stores {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores").field("name", &self.name()).field("kinds", &self.kinds()).finish()
+    }
+}
+
+impl Stores {
+    fn loaded(&self) -> &Loaded {
+        &self.shared.environments[self.index]
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader::using(self.loaded())
+    }
+
+    /// The environment's name.
+    pub fn name(&self) -> &str {
+        &self.loaded().name
+    }
+
+    /// Which stores the environment has, in the order of [`StoreKind::ALL`].
+    pub fn kinds(&self) -> Vec<StoreKind> {
+        let has = |kind: &StoreKind| {
+            let node = self.reader().node(&format!("database.{kind}"));
+            node.is_some_and(super::document::Node::is_branch)
+        };
+        StoreKind::ALL.into_iter().filter(has).collect()
+    }
+
+    /// The Postgres database; `None` when the environment has none. May run `${cmd:…}` and block
+    /// for up to 30 s each.
+    ///
+    /// # Errors
+    /// Exit 2 when a reference that it needs is not set, or a value is wrong.
+    pub fn postgres(&self) -> Result<Option<PostgresEndpoint>> {
+        store_postgres::read(self.reader())
+    }
+
+    /// The Redis index, with the indexes that other environments name on the same server.
+    ///
+    /// # Errors
+    /// As [`Stores::postgres`].
+    pub fn redis(&self) -> Result<Option<RedisEndpoint>> {
+        let Some(mut endpoint) = store_redis::read(self.reader())? else { return Ok(None) };
+        let all = self.shared.environments.iter().enumerate();
+        let others = all.filter(|(index, _)| *index != self.index).map(|(_, loaded)| loaded);
+        store_redis::taken(&mut endpoint, self.reader(), others)?;
+        Ok(Some(endpoint))
+    }
+
+    /// The MongoDB database.
+    ///
+    /// # Errors
+    /// As [`Stores::postgres`].
+    pub fn mongodb(&self) -> Result<Option<MongoEndpoint>> {
+        store_mongodb::read(self.reader())
+    }
+}
+
+/// An environment.
+#[derive(Clone)]
+pub struct Environment {
+    /// Its name: that of its file.
+    pub name: String,
+    /// What it is, which decides what may enter it.
+    pub class: Class,
+    /// Whether changing it needs `--rollback-ready`.
+    pub protected: bool,
+    /// The id that the repository of [`Environment::repository`] must have, when configured.
+    pub repository_id: Option<String>,
+    /// The `data` block.
+    pub data: Data,
+    stores: Stores,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("name", &self.name)
+            .field("class", &self.class)
+            .field("protected", &self.protected)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Environment {
+    pub(crate) fn new(stores: Stores) -> Result<Self> {
+        let reader = stores.reader();
+        let class = reader.word("data.class", &CLASSES)?;
+        Ok(Self {
+            name: stores.name().to_owned(),
+            class: class.ok_or_else(|| class_missing(reader))?,
+            protected: reader.flag("data.protected")?.unwrap_or(false),
+            repository_id: reader.filled("data.repository_id")?,
+            data: Data::read(reader)?,
+            stores,
+        })
+    }
+
+    /// Its file as the user would name it, for messages.
+    pub fn file(&self) -> &str {
+        &self.stores.loaded().file
+    }
+
+    /// The folder that relative paths start from: the parent of the configuration folder.
+    pub fn base(&self) -> &Path {
+        &self.stores.shared.folders.base
+    }
+
+    /// Which stores it has, in the order of [`StoreKind::ALL`].
+    pub fn stores(&self) -> Vec<StoreKind> {
+        self.stores.kinds()
+    }
+
+    /// See [`Stores::postgres`].
+    ///
+    /// # Errors
+    /// Exit 2 when a reference that it needs is not set, or a value is wrong.
+    pub fn postgres(&self) -> Result<Option<PostgresEndpoint>> {
+        self.stores.postgres()
+    }
+
+    /// See [`Stores::redis`].
+    ///
+    /// # Errors
+    /// Exit 2 when a reference that it needs is not set, or a value is wrong.
+    pub fn redis(&self) -> Result<Option<RedisEndpoint>> {
+        self.stores.redis()
+    }
+
+    /// See [`Stores::mongodb`].
+    ///
+    /// # Errors
+    /// Exit 2 when a reference that it needs is not set, or a value is wrong.
+    pub fn mongodb(&self) -> Result<Option<MongoEndpoint>> {
+        self.stores.mongodb()
+    }
+
+    /// The environment's repository. Its folder need not exist.
+    ///
+    /// # Errors
+    /// Exit 2 when none is configured, or it is not a `file://` one.
+    pub fn repository(&self) -> Result<RepositoryLocation> {
+        let found = repository::read(self.stores.reader(), "data.repository")?;
+        found.ok_or_else(|| self.no_repository())
+    }
+
+    fn no_repository(&self) -> Error {
+        Error::usage(format!("{}: `data.repository` must be given", self.file()))
+            .hint("for example `\"repository\": \"file:///backups\"`")
+    }
+
+    /// A snapshot set with its own repository, else the environment's. `previous`, pfdata's own
+    /// set, is there too: unmasked, in the environment's repository.
+    ///
+    /// # Errors
+    /// Exit 2 when there is no such set or no repository for it.
+    pub fn set(&self, name: &str) -> Result<SetSettings> {
+        let reader = self.stores.reader();
+        let stands_for = if name == PREVIOUS { RAW } else { name };
+        let found = self.data.sets.iter().find(|set| set.name == stands_for);
+        let mut options = found.cloned().ok_or_else(|| {
+            let names = self.data.sets.iter().map(|set| set.name.as_str());
+            Error::usage(format!("`{}` has no snapshot set `{name}`", self.name))
+                .hint(known::suggest(name, names))
+        })?;
+        if name == PREVIOUS {
+            options.name = PREVIOUS.to_owned();
+            (options.schedule, options.retention) = (None, None);
+            let (repository, repository_id) = (self.repository()?, self.repository_id.clone());
+            return Ok(SetSettings { options, repository, repository_id });
+        }
+        let at = |key: &str| format!("data.snapshots.{name}.{key}");
+        let own_id = reader.filled(&at("repository_id"))?;
+        let (repository, repository_id) = match repository::read(reader, &at("repository"))? {
+            Some(own) => (own, own_id),
+            None => (self.repository()?, own_id.or_else(|| self.repository_id.clone())),
+        };
+        Ok(SetSettings { options, repository, repository_id })
+    }
+
+    /// The names of the sets.
+    pub fn set_names(&self) -> Vec<String> {
+        self.data.sets.iter().map(|set| set.name.clone()).collect()
+    }
+
+    /// The key of the pseudonyms: at least 32 bytes, to be used through HKDF, never decoded.
+    /// `None` when none is configured.
+    ///
+    /// # Errors
+    /// Exit 2 when it is too short, or a reference that it needs is not set.
+    pub fn anonymize_key(&self) -> Result<Option<Secret>> {
+        let path = "data.anonymize.key";
+        let reader = self.stores.reader();
+        let Some(key) = reader.text(path)? else { return Ok(None) };
+        if key.len() < KEY_BYTES {
+            let origin = reader.origin(path);
+            return Err(Error::usage(format!(
+                "{origin}: `{path}` must be at least {KEY_BYTES} bytes long"
+            ))
+            .hint("make one with `openssl rand -base64 48`"));
+        }
+        Ok(Some(Secret::new(key)))
+    }
+
+    /// The folder of rule files; `None` when it was not configured and is not there, which means
+    /// that there are no rules.
+    ///
+    /// # Errors
+    /// Exit 2 when a configured folder is missing.
+    pub fn rules_folder(&self) -> Result<Option<PathBuf>> {
+        let path = "data.anonymize.rules";
+        match self.stores.reader().filled(path)? {
+            Some(folder) => self.existing(path, &folder).map(Some),
+            None => Ok(Some(self.base().join(RULES)).filter(|folder| folder.is_dir())),
+        }
+    }
+
+    /// The folders of `data.refresh.sql`, in order.
+    ///
+    /// # Errors
+    /// Exit 2 when one of them is missing.
+    pub fn sql_folders(&self) -> Result<Vec<PathBuf>> {
+        let path = "data.refresh.sql";
+        self.data.refresh.sql.iter().map(|folder| self.existing(path, folder)).collect()
+    }
+
+    fn existing(&self, path: &str, folder: &str) -> Result<PathBuf> {
+        let full = self.base().join(folder);
+        if full.is_dir() {
+            return Ok(full);
+        }
+        let origin = self.stores.reader().origin(path);
+        Err(Error::usage(format!(
+            "{origin}: the folder {} of `{path}` does not exist",
+            full.display()
+        )))
+    }
+
+    /// Refuses, by name, the keys that a job of this kind would have to honour and that this
+    /// version does not. `set` is the snapshot set that a snapshot goes to.
+    ///
+    /// # Errors
+    /// Exit 2 naming file and key.
+    pub fn refuse_unbuilt(&self, job: JobKind, set: Option<&str>) -> Result<()> {
+        unbuilt::refuse(self, self.stores.reader(), job, set)
+    }
+}

@@ -1,0 +1,182 @@
+//! Configuration: layers, environments, secrets, and the policy over classes.
+//!
+//! [`Config::load`] reads and checks every environment; [`Environment`] is the typed view of one.
+//! What may need a secret (endpoints, repositories, keys) is resolved by a method when it is
+//! used, so that a development host needs no production password.
+//!
+//! Inside, top-down: `layers` reads the files and lays them over each other into a tree of
+//! `document` nodes with an `origin` each; `known` knows the keys of the contract; `reader` reads
+//! the tree and `interpolate` puts references in; `data`, `sets` and `repository` are the `data`
+//! block; `overlay`, `address`, `wire` and `store_*` make endpoints of the `database` block.
+
+mod address;
+pub mod compression;
+pub mod cron;
+pub mod data;
+mod document;
+mod dotenv;
+pub mod endpoint;
+mod environment;
+mod interpolate;
+mod known;
+mod layers;
+mod names;
+mod origin;
+mod outside;
+mod overlay;
+pub mod policy;
+mod reader;
+mod redact;
+pub mod repository;
+pub mod secret;
+pub mod sets;
+mod show;
+mod store_mongodb;
+mod store_postgres;
+mod store_redis;
+mod unbuilt;
+pub mod units;
+mod wire;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use compression::Compression;
+pub use cron::Cron;
+pub use data::{Data, KeepPrevious, Treatment};
+pub use environment::{Environment, Stores};
+pub use origin::Origin;
+pub use repository::RepositoryLocation;
+pub use sets::{Retention, SetOptions, SetSettings, default_jobs};
+pub use show::Shown;
+pub use unbuilt::JobKind;
+
+use layers::{Folders, Loaded};
+
+use crate::error::{Error, Result};
+
+/// The configuration folder, read and checked.
+#[derive(Clone)]
+pub struct Config {
+    shared: Arc<Shared>,
+}
+
+/// What an [`Environment`] keeps of its configuration.
+pub(crate) struct Shared {
+    folders: Folders,
+    environments: Vec<Loaded>,
+}
+
+impl fmt::Debug for Config {
+    /// Names only: the values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("folder", &self.shared.folders.config)
+            .field("environments", &self.environments())
+            .finish()
+    }
+}
+
+impl Config {
+    /// Reads `folder` with the environment of this process. `target` is the environment acted on,
+    /// by its name or a short one: variables `PFDATA__…` apply to it and to no other.
+    ///
+    /// # Errors
+    /// Exit 2 when a file cannot be read, is no JSON, or breaks the contract: it names file and
+    /// path. No value of any environment is resolved yet.
+    pub fn load(folder: &Path, target: Option<&str>) -> Result<Self> {
+        let mut process = HashMap::new();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    process.insert(name, value);
+                }
+                Err(_) if name.starts_with("PFDATA_") => {
+                    return Err(Error::usage(format!("{name} is not UTF-8 text")));
+                }
+                Err(_) => {}
+            }
+        }
+        Self::load_with(folder, target, process)
+    }
+
+    /// The same with a process environment that is given.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(
+        folder: &Path,
+        target: Option<&str>,
+        process: HashMap<String, String>,
+    ) -> Result<Self> {
+        let folders = Folders::new(folder)?;
+        let environments = layers::load(&folders, target, process)?;
+        for loaded in &environments {
+            environment::check(loaded)?;
+        }
+        Ok(Self { shared: Arc::new(Shared { folders, environments }) })
+    }
+
+    /// The names of the environments, sorted.
+    pub fn environments(&self) -> Vec<String> {
+        self.shared.environments.iter().map(|loaded| loaded.name.clone()).collect()
+    }
+
+    /// The folder that relative paths start from: the parent of the configuration folder.
+    pub fn base(&self) -> &Path {
+        &self.shared.folders.base
+    }
+
+    /// The configured name that `name`, maybe a short one, means.
+    ///
+    /// # Errors
+    /// Exit 10 with a suggestion when there is none.
+    pub fn resolve_name(&self, name: &str) -> Result<String> {
+        self.index(name).map(|index| self.shared.environments[index].name.clone())
+    }
+
+    /// The environment of that name, or of that short name.
+    ///
+    /// # Errors
+    /// Exit 10 with a suggestion when there is none; exit 2 when it has no class, or a reference
+    /// in a part of the `data` block that is no secret, url or credential is not set.
+    pub fn environment(&self, name: &str) -> Result<Environment> {
+        Environment::new(self.stores_of(name)?)
+    }
+
+    /// The stores of an environment, which may lack a class: for telling whether two environments
+    /// are the same data.
+    ///
+    /// # Errors
+    /// Exit 10 with a suggestion when there is no such environment.
+    pub fn stores_of(&self, name: &str) -> Result<Stores> {
+        Ok(Stores { shared: Arc::clone(&self.shared), index: self.index(name)? })
+    }
+
+    /// Every value of an environment with its origin, secrets hidden, sorted as in the contract.
+    ///
+    /// # Errors
+    /// Exit 10 with a suggestion when there is no such environment.
+    pub fn show(&self, name: &str) -> Result<Vec<Shown>> {
+        Ok(show::show(&self.shared.environments[self.index(name)?]))
+    }
+
+    fn index(&self, name: &str) -> Result<usize> {
+        let names = self.environments();
+        let found = names::find(&names, name);
+        let index = names.iter().position(|known| Some(known.as_str()) == found);
+        index.ok_or_else(|| {
+            let folder = &self.shared.folders.config;
+            let hint = if names::is_word(name) && folder.join(format!("{name}.json")).is_file() {
+                format!("{name}.json has neither a `database` nor a `data` block")
+            } else {
+                known::suggest(name, names.iter().map(String::as_str))
+            };
+            let folder = folder.display();
+            Error::not_found(format!("there is no environment `{name}` in {folder}")).hint(hint)
+        })
+    }
+}

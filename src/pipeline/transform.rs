@@ -1,0 +1,115 @@
+//! What stands between a source and the repository: rules, or the permit to go without.
+//!
+//! The rules engine implements these traits; stores and the pipeline only call them.
+
+use super::block::{Block, Cleared, Raw};
+use crate::config::policy::Permit;
+use crate::error::Result;
+
+/// Clears whole rows of COPY text or whole BSON documents, block by block.
+///
+/// One transform belongs to one part and runs on a blocking thread. An error stops the job.
+pub trait BlockTransform: Send {
+    /// The same records, masked or as they were; records may be dropped, never torn.
+    fn apply(&mut self, block: Block<Raw>) -> Result<Block<Cleared>>;
+}
+
+/// Passes blocks on as they are, because the policy permits it.
+pub struct Unruled(pub Permit);
+
+impl BlockTransform for Unruled {
+    fn apply(&mut self, block: Block<Raw>) -> Result<Block<Cleared>> {
+        Ok(block.clear(&self.0))
+    }
+}
+
+/// The kinds of value that a Redis key can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyKind {
+    /// A byte string.
+    String,
+    /// A list of byte strings, in order.
+    List,
+    /// A set of byte strings.
+    Set,
+    /// A set of members with scores.
+    SortedSet,
+    /// A map of field to value.
+    Hash,
+    /// A log of entries, each a list of field and value, with consumer groups.
+    Stream,
+}
+
+/// What is done with one Redis key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyVerdict {
+    /// The key goes on; its name was written to the buffer, its elements pass through
+    /// [`KeyTransform::element`].
+    Rewrite,
+    /// The key goes on; its name was written to the buffer, its elements stay as they are.
+    Keep,
+    /// The key is left out.
+    Drop,
+}
+
+/// What is done with one element of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementVerdict {
+    /// The new value was written to the buffer.
+    Write,
+    /// The element stays as it is; nothing was written.
+    Keep,
+    /// The element (a hash field with its value, a stream field with its value, a member) goes.
+    Drop,
+}
+
+/// Clears the keys of a Redis keyspace, one after the other.
+pub trait KeyTransform: Send {
+    /// Decides on a key. Writes its new name to `name` unless the verdict is `Drop`.
+    /// The elements that follow belong to this key.
+    fn key(&mut self, key: &[u8], kind: KeyKind, name: &mut Vec<u8>) -> Result<KeyVerdict>;
+
+    /// Decides on an element of the current key. `field` is the hash field or the stream field;
+    /// it is `None` for a string, a list item, and a member of a set or a sorted set. Writes to
+    /// `out`, which comes empty, only if the verdict is `Write`.
+    fn element(
+        &mut self,
+        field: Option<&[u8]>,
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<ElementVerdict>;
+
+    /// Whether elements of the current key can be dropped, so that their number is not known
+    /// before the last one has been seen.
+    fn may_drop_elements(&self) -> bool;
+
+    /// The permit under which what comes out is cleared.
+    fn permit(&self) -> &Permit;
+}
+
+/// Passes keys on as they are, because the policy permits it.
+pub struct UnruledKeys(pub Permit);
+
+impl KeyTransform for UnruledKeys {
+    fn key(&mut self, key: &[u8], _kind: KeyKind, name: &mut Vec<u8>) -> Result<KeyVerdict> {
+        name.extend_from_slice(key);
+        Ok(KeyVerdict::Keep)
+    }
+
+    fn element(
+        &mut self,
+        _field: Option<&[u8]>,
+        _value: &[u8],
+        _out: &mut Vec<u8>,
+    ) -> Result<ElementVerdict> {
+        Ok(ElementVerdict::Keep)
+    }
+
+    fn may_drop_elements(&self) -> bool {
+        false
+    }
+
+    fn permit(&self) -> &Permit {
+        &self.0
+    }
+}
