@@ -1,4 +1,51 @@
-//! The rules engine.
+//! The rules engine: what stands between a store and everything that keeps data.
+//!
+//! Read top-down: [`rules`] turns TOML into a [`RuleSet`]; `postgres`, `mongodb` and `redis` lay
+//! it over what a store holds and give a plan with its [`coverage`]; a plan hands out transforms
+//! for the pipeline. A transform finds the places (`rows`, `json`, `bson`), an `action` says
+//! what happens there, a [`transformers`] file makes the new value, and [`pseudonym`] holds the
+//! key. Whatever no rule covers is an error: there is no way through but a rule.
+//!
+//! What is promised of the mapping:
+//!
+//! - Equal originals of one `link` give equal pseudonyms in every store and every kind of place.
+//!   A rule without a link belongs to the domain of its transformer, so it is deterministic too:
+//!   all unlinked `city` rules map alike, but not like those of any link.
+//! - "Equal" is judged after the transformer's normalization (an e-mail: trimmed, NFC, lower
+//!   case), so originals that differ only in that become one, also where `unique` is asked for.
+//! - Nulls stay null; empty strings, objects and arrays stay empty, except under `null` and `drop`.
+//! - Field names and map keys inside a covered document are not values and stay as they are.
+
+pub(crate) mod action;
+pub(crate) mod bson;
+pub(crate) mod bsonvalue;
+pub(crate) mod copytext;
+pub mod coverage;
+#[cfg(test)]
+mod cross_store_tests;
+pub(crate) mod document;
+pub(crate) mod json;
+pub(crate) mod jsontext;
+pub(crate) mod link;
+pub mod mongodb;
+pub(crate) mod parse;
+pub(crate) mod paths;
+pub(crate) mod pattern;
+pub mod postgres;
+pub(crate) mod postgres_checks;
+pub mod pseudonym;
+pub(crate) mod recent;
+pub mod redis;
+pub mod registry;
+pub(crate) mod rows;
+pub mod rules;
+#[cfg(test)]
+mod testing;
+pub mod transformers;
+
+pub use coverage::{Coverage, Verdict};
+pub use pseudonym::Key;
+pub use rules::RuleSet;
 
 /// Proof that a rule set has been applied; only the engine can make one.
 #[derive(Debug)]

@@ -1,0 +1,171 @@
+//! The values of BSON: their lengths, and scalars as text and back.
+
+use std::io::Write;
+
+use mongodb::bson::Decimal128;
+
+use super::action::Problem;
+use super::bson::document_end;
+use super::pseudonym::hex;
+use super::transformers::number::push_float;
+use super::transformers::{Form, uuid};
+
+/// A 64-bit float.
+pub(crate) const DOUBLE: u8 = 0x01;
+/// UTF-8 with its length and a NUL.
+pub(crate) const STRING: u8 = 0x02;
+/// A document.
+pub(crate) const OBJECT: u8 = 0x03;
+/// A document whose names are positions.
+pub(crate) const ARRAY: u8 = 0x04;
+/// Length, subtype, bytes.
+pub(crate) const BINARY: u8 = 0x05;
+/// 12 bytes.
+pub(crate) const OBJECT_ID: u8 = 0x07;
+/// One byte.
+pub(crate) const BOOL: u8 = 0x08;
+/// Milliseconds since 1970.
+pub(crate) const DATE: u8 = 0x09;
+/// Nothing.
+pub(crate) const NULL: u8 = 0x0a;
+/// A 32-bit integer.
+pub(crate) const INT32: u8 = 0x10;
+/// A 64-bit integer.
+pub(crate) const INT64: u8 = 0x12;
+/// A decimal of 128 bits.
+pub(crate) const DECIMAL: u8 = 0x13;
+
+/// What everything that is not BSON is.
+pub(crate) const BROKEN: Problem = Problem::Broken("it is not valid BSON");
+
+/// The length that bytes begin with.
+pub(crate) fn int32(bytes: &[u8]) -> Result<usize, Problem> {
+    let head = bytes.first_chunk::<4>().ok_or(BROKEN)?;
+    usize::try_from(i32::from_le_bytes(*head)).map_err(|_| BROKEN)
+}
+
+/// The length of a value by its type; `bytes` begins with it.
+pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Problem> {
+    let string = |bytes: &[u8]| {
+        let length = int32(bytes)?;
+        let ends = length.checked_add(3).and_then(|last| bytes.get(last)) == Some(&0);
+        if length >= 1 && ends { Ok(4 + length) } else { Err(BROKEN) }
+    };
+    match kind {
+        DOUBLE | DATE | 0x11 | INT64 => Ok(8),
+        STRING | 0x0d | 0x0e => string(bytes),
+        OBJECT | ARRAY => {
+            document_end(bytes, 0, bytes.len())?;
+            int32(bytes)
+        }
+        BINARY => Ok(int32(bytes)?.saturating_add(5)),
+        0x06 | NULL | 0x7f | 0xff => Ok(0),
+        OBJECT_ID => Ok(12),
+        BOOL => Ok(1),
+        0x0b => {
+            let pattern = memchr::memchr(0, bytes).ok_or(BROKEN)? + 1;
+            let options = memchr::memchr(0, &bytes[pattern..]).ok_or(BROKEN)? + 1;
+            Ok(pattern + options)
+        }
+        0x0c => Ok(string(bytes)? + 12),
+        0x0f => int32(bytes).and_then(|length| if length < 14 { Err(BROKEN) } else { Ok(length) }),
+        INT32 => Ok(4),
+        DECIMAL => Ok(16),
+        _ => Err(Problem::Broken("it has a BSON type that is not known")),
+    }
+}
+
+/// Writes the text of a scalar and says what it is.
+pub(crate) fn read(kind: u8, value: &[u8], text: &mut Vec<u8>) -> Option<Form> {
+    let form = match kind {
+        STRING => {
+            text.extend_from_slice(value.get(4..value.len() - 1)?);
+            Form::Text
+        }
+        DOUBLE => {
+            push_float(f64::from_le_bytes(*value.first_chunk()?), false, text);
+            Form::Float { single: false }
+        }
+        INT32 => {
+            write!(text, "{}", i32::from_le_bytes(*value.first_chunk()?)).ok()?;
+            Form::Integer { bits: 32 }
+        }
+        INT64 => {
+            write!(text, "{}", i64::from_le_bytes(*value.first_chunk()?)).ok()?;
+            Form::Integer { bits: 64 }
+        }
+        DATE => {
+            write!(text, "{}", i64::from_le_bytes(*value.first_chunk()?)).ok()?;
+            Form::Millis
+        }
+        DECIMAL => {
+            write!(text, "{}", Decimal128::from_bytes(*value.first_chunk()?)).ok()?;
+            Form::Decimal { scale: None }
+        }
+        BOOL => {
+            text.push(if *value.first()? == 0 { b'f' } else { b't' });
+            Form::Bool
+        }
+        OBJECT_ID => {
+            hex(value, text);
+            Form::ObjectId
+        }
+        BINARY => {
+            let bytes = value.get(5..)?;
+            match (value.get(4)?, <&[u8; 16]>::try_from(bytes)) {
+                (3 | 4, Ok(bytes)) => {
+                    text.extend_from_slice(uuid::to_text(bytes).as_bytes());
+                    Form::Uuid
+                }
+                _ if bytes.is_empty() => Form::Bytes,
+                _ => {
+                    text.extend_from_slice(b"\\x");
+                    hex(bytes, text);
+                    Form::Bytes
+                }
+            }
+        }
+        _ => {
+            text.push(b'?');
+            Form::Other
+        }
+    };
+    Some(form)
+}
+
+/// Writes a value of a type from its text; a binary keeps its subtype.
+pub(crate) fn write(kind: u8, subtype: u8, text: &str, out: &mut Vec<u8>) -> Option<()> {
+    match kind {
+        STRING => {
+            out.extend_from_slice(&i32::try_from(text.len() + 1).ok()?.to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+            out.push(0);
+        }
+        DOUBLE => out.extend_from_slice(&text.parse::<f64>().ok()?.to_le_bytes()),
+        INT32 => out.extend_from_slice(&text.parse::<i32>().ok()?.to_le_bytes()),
+        INT64 | DATE => out.extend_from_slice(&text.parse::<i64>().ok()?.to_le_bytes()),
+        DECIMAL => out.extend_from_slice(&text.parse::<Decimal128>().ok()?.bytes()),
+        BOOL => out.push(u8::from(matches!(text, "t" | "true"))),
+        OBJECT_ID => out.extend_from_slice(&bytes(text).filter(|bytes| bytes.len() == 12)?),
+        BINARY => {
+            let bytes = match text.strip_prefix("\\x") {
+                Some(digits) => bytes(digits)?,
+                None => uuid::parse(text)?.to_vec(),
+            };
+            out.extend_from_slice(&i32::try_from(bytes.len()).ok()?.to_le_bytes());
+            out.push(subtype);
+            out.extend_from_slice(&bytes);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    pairs.map(|pair| Some((digit(pair[0])? << 4 | digit(pair[1])?) as u8)).collect()
+}

@@ -1,0 +1,320 @@
+//! COPY text: escapes of fields, and the text of arrays inside them.
+
+use super::action::{Action, Outcome, Problem};
+use super::transformers::{Form, Mismatch};
+
+/// The field that stands for null.
+pub(crate) const NULL: &[u8] = b"\\N";
+
+/// Writes what an escaped field holds
+/// (<https://www.postgresql.org/docs/current/sql-copy.html>, "Text Format").
+pub(crate) fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+    let mut rest = field;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let Some((&escape, tail)) = rest[at + 1..].split_first() else {
+            return Err(Problem::Broken("a field of COPY text ends inside an escape"));
+        };
+        rest = tail;
+        out.push(match escape {
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'v' => 11,
+            b'0'..=b'7' => {
+                let mut code = u32::from(escape - b'0');
+                for _ in 0..2 {
+                    let Some((digit @ b'0'..=b'7', tail)) = rest.split_first() else { break };
+                    code = code << 3 | u32::from(digit - b'0');
+                    rest = tail;
+                }
+                code as u8
+            }
+            b'x' => {
+                let mut code = None;
+                for _ in 0..2 {
+                    let Some((digit, tail)) = rest.split_first() else { break };
+                    let Some(digit) = char::from(*digit).to_digit(16) else { break };
+                    code = Some(code.unwrap_or(0) << 4 | digit);
+                    rest = tail;
+                }
+                code.map_or(b'x', |code| code as u8)
+            }
+            other => other,
+        });
+    }
+    out.extend_from_slice(rest);
+    Ok(())
+}
+
+/// Writes a value as a field, escaped as Postgres escapes it.
+pub(crate) fn escape(value: &[u8], out: &mut Vec<u8>) {
+    // Most values need no escape, and this test is one the compiler turns into vectors.
+    if !value.iter().fold(false, |any, byte| any | (*byte < 14) | (*byte == b'\\')) {
+        return out.extend_from_slice(value);
+    }
+    let mut start = 0;
+    for (at, &byte) in value.iter().enumerate() {
+        let letter = match byte {
+            b'\\' => b'\\',
+            8 => b'b',
+            12 => b'f',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            11 => b'v',
+            _ => continue,
+        };
+        out.extend_from_slice(&value[start..at]);
+        out.extend_from_slice(&[b'\\', letter]);
+        start = at + 1;
+    }
+    out.extend_from_slice(&value[start..]);
+}
+
+/// How deep array literals may nest; Postgres allows 6 dimensions.
+const MAX_DIMENSIONS: usize = 6;
+
+/// Applies an action to every element of an array literal, at any dimension.
+#[derive(Clone)]
+pub(crate) struct ArrayRewriter {
+    element: Vec<u8>,
+    made: Vec<u8>,
+}
+
+impl ArrayRewriter {
+    /// With empty buffers.
+    pub(crate) fn new() -> Self {
+        Self { element: Vec::new(), made: Vec::new() }
+    }
+
+    /// Writes the literal `input` with its elements replaced; the elements are of `form`.
+    pub(crate) fn rewrite(
+        &mut self,
+        input: &[u8],
+        action: &mut Action,
+        form: Form,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
+        const BROKEN: Problem = Problem::Broken("it is not an array literal");
+        // Bounds that do not start at 1 come first: `[0:2]={…}`.
+        let mut at = memchr::memchr(b'{', input).ok_or(BROKEN)?;
+        let head = &input[..at];
+        let bounds = head.iter().all(|b| b.is_ascii_digit() || b"[]:=-+".contains(b));
+        if !bounds || (at > 0 && !head.ends_with(b"=")) {
+            return Err(BROKEN);
+        }
+        out.extend_from_slice(head);
+        let mut depth = 0;
+        loop {
+            match *input.get(at).ok_or(BROKEN)? {
+                b'{' => {
+                    depth += 1;
+                    if depth > MAX_DIMENSIONS {
+                        return Err(Problem::Broken("an array has too many dimensions"));
+                    }
+                    out.push(b'{');
+                    at += 1;
+                }
+                b'}' => {
+                    depth -= 1;
+                    out.push(b'}');
+                    at += 1;
+                    if depth == 0 {
+                        break;
+                    }
+                }
+                b',' => {
+                    out.push(b',');
+                    at += 1;
+                }
+                first => {
+                    let quoted = first == b'"';
+                    at = self.read(input, at, quoted).ok_or(BROKEN)?;
+                    if !quoted && self.element.eq_ignore_ascii_case(b"null") {
+                        out.extend_from_slice(&self.element);
+                    } else {
+                        self.element(action, form, out)?;
+                    }
+                }
+            }
+        }
+        if at == input.len() { Ok(()) } else { Err(BROKEN) }
+    }
+
+    /// Reads the element at `at` and says where it ends.
+    fn read(&mut self, input: &[u8], mut at: usize, quoted: bool) -> Option<usize> {
+        self.element.clear();
+        at += usize::from(quoted);
+        loop {
+            match *input.get(at)? {
+                b'\\' => {
+                    self.element.push(*input.get(at + 1)?);
+                    at += 2;
+                }
+                b'"' if quoted => return Some(at + 1),
+                b',' | b'}' if !quoted => return Some(at),
+                b'"' | b'{' if !quoted => return None,
+                plain => {
+                    self.element.push(plain);
+                    at += 1;
+                }
+            }
+        }
+    }
+
+    fn element(
+        &mut self,
+        action: &mut Action,
+        form: Form,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Problem> {
+        self.made.clear();
+        let outcome = apply(action, &self.element, form, &mut self.made)?;
+        match outcome {
+            Made::Keep => quote_element(&self.element, out),
+            Made::Null => out.extend_from_slice(b"NULL"),
+            Made::Wrote => quote_element(&self.made, out),
+        }
+        Ok(())
+    }
+}
+
+/// What became of a Postgres value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// It stays.
+    Keep,
+    /// It becomes null.
+    Null,
+    /// A new value was written.
+    Wrote,
+}
+
+/// Applies an action that is not for an array to a value that is not null.
+pub(crate) fn apply(
+    action: &mut Action,
+    value: &[u8],
+    form: Form,
+    out: &mut Vec<u8>,
+) -> Result<Made, Problem> {
+    match action {
+        Action::Keep => Ok(Made::Keep),
+        Action::Null => Ok(Made::Null),
+        _ if value.is_empty() => Ok(Made::Keep),
+        Action::Whole(masker) | Action::Leaf(masker) => match masker.apply(value, form, out) {
+            Ok(Outcome::Null) => Ok(Made::Null),
+            Ok(Outcome::Wrote(_)) => Ok(Made::Wrote),
+            Err(Mismatch(reason)) => Err(Problem::Mismatch {
+                path: String::new(),
+                at: Some(masker.at().clone()),
+                reason,
+            }),
+        },
+        Action::Json(rewriter) => rewriter.rewrite(value, out).map(|()| Made::Wrote),
+        Action::Drop | Action::Each(_) => Err(Problem::Broken("the rule does not fit the column")),
+    }
+}
+
+/// Writes an element as `array_out` does: quoted only where it must be.
+fn quote_element(element: &[u8], out: &mut Vec<u8>) {
+    let special = |byte: &u8| {
+        matches!(byte, b'{' | b'}' | b',' | b'"' | b'\\' | b' ' | b'\t' | b'\n' | b'\r' | 11 | 12)
+    };
+    let plain = !element.is_empty()
+        && !element.eq_ignore_ascii_case(b"null")
+        && !element.iter().any(special);
+    if plain {
+        return out.extend_from_slice(element);
+    }
+    out.push(b'"');
+    for &byte in element {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_escape_of_copy_is_read() {
+        let read = |text: &str| {
+            let mut out = Vec::new();
+            unescape(text.as_bytes(), &mut out).map(|()| out)
+        };
+        assert_eq!(read(r"a\tb\\c\n\r\b\f\v").unwrap(), b"a\tb\\c\n\r\x08\x0c\x0b");
+        assert_eq!(read(r"\101\x41\x4a4\q\1").unwrap(), b"AAJ4q\x01");
+        assert!(read(r"a\").is_err());
+    }
+
+    #[test]
+    fn arrays_keep_their_shape() {
+        let mut arrays = ArrayRewriter::new();
+        for text in [
+            "{}",
+            "{a,b}",
+            "{{1,2},{3,NULL}}",
+            "[0:1]={a,b}",
+            r#"{"a b","","null","x\"y\\z",NULL,"{}",e}"#,
+        ] {
+            let mut out = Vec::new();
+            let mut keep = Action::Keep;
+            arrays.rewrite(text.as_bytes(), &mut keep, Form::Text, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+        let null = |text: &str| {
+            let mut out = Vec::new();
+            let result = ArrayRewriter::new().rewrite(
+                text.as_bytes(),
+                &mut Action::Null,
+                Form::Text,
+                &mut out,
+            );
+            result.map(|()| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(null(r#"{a,"b,c",NULL}"#).unwrap(), "{NULL,NULL,NULL}");
+        for text in ["", "a", "{", "{a", "{\"a}", "{a}}", "{a}b", "{{{{{{{a}}}}}}}", "x{a}", "}"] {
+            assert!(null(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn escaping_comes_back(value in prop::collection::vec(any::<u8>(), 0..64)) {
+            let (mut field, mut back) = (Vec::new(), Vec::new());
+            escape(&value, &mut field);
+            prop_assert!(!field.contains(&b'\t') && !field.contains(&b'\n'));
+            unescape(&field, &mut back).unwrap();
+            prop_assert_eq!(back, value);
+        }
+
+        #[test]
+        fn elements_come_back(elements in prop::collection::vec("[a-z\\\\\"{}, N]{0,5}", 1..5)) {
+            let mut literal = vec![b'{'];
+            for (index, element) in elements.iter().enumerate() {
+                if index > 0 { literal.push(b','); }
+                quote_element(element.as_bytes(), &mut literal);
+            }
+            literal.push(b'}');
+            let mut out = Vec::new();
+            let mut arrays = ArrayRewriter::new();
+            arrays.rewrite(&literal, &mut Action::Keep, Form::Text, &mut out).unwrap();
+            prop_assert_eq!(out, literal);
+        }
+
+        #[test]
+        fn hostile_arrays_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut arrays = ArrayRewriter::new();
+            let result = arrays.rewrite(&bytes, &mut Action::Keep, Form::Text, &mut Vec::new());
+            prop_assert!(result.is_ok() || result.is_err());
+        }
+    }
+}

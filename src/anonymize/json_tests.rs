@@ -1,0 +1,228 @@
+use proptest::prelude::*;
+
+use crate::anonymize::testing::{copy, table, told, try_rules};
+use crate::error::Kind;
+
+/// A JSON text under paths, in a text column so that any JSON can stand there.
+fn json(paths: &str, value: &str) -> Result<String, crate::error::Error> {
+    let table = table("t", &[("c", "text")]);
+    let text = format!("[postgres.\"public.t\"]\nc = {{ json = {{ {paths} }} }}\n");
+    let plan = try_rules(&text)?.postgres(&[table], false, &crate::anonymize::testing::key())?;
+    Ok(plan.apply_one(0, 0, Some(value))?.unwrap())
+}
+
+#[test]
+fn values_are_replaced_and_everything_else_is_copied() {
+    let made = |paths, value| json(paths, value).unwrap();
+    let one = r#"{"use":1}"#;
+    assert_eq!(made(r#""$" = "keep""#, one), one);
+    assert_eq!(
+        made(
+            r#""$.a" = "redact", "$.b[*].c" = "null", "$" = "keep""#,
+            "{ \"a\" : \"x\" , \"b\":[ {\"c\":1,\"d\":2},{ } ],\"z\": [1e5, -0.50, true, null] }"
+        ),
+        "{ \"a\" : \"[redacted]\" , \"b\":[ {\"c\":null,\"d\":2},{ } ],\"z\": [1e5, -0.50, true, null] }"
+    );
+    assert_eq!(made(r#""$" = "redact""#, r#"{"a":1}"#), "{}");
+    assert_eq!(
+        made(
+            r#""$.*" = "redact""#,
+            r#"{"a":1,"b":"x","c":true,"d":[1],"e":{"f":1},"g":null,"h":"","i":[],"j":{}}"#
+        ),
+        r#"{"a":0,"b":"[redacted]","c":false,"d":[],"e":{},"g":null,"h":"","i":[],"j":{}}"#
+    );
+    assert_eq!(
+        made(r#""$..n" = { use = "constant", value = 7 }"#, r#"[{"n":"x"},{"n":[1]}]"#),
+        r#"[{"n":7},{"n":7}]"#
+    );
+    assert_eq!(
+        made(r#""$.a" = "mask", "$.b" = { each = "mask" }"#, r#"{"a":{"x":["q","r"]},"b":["s"]}"#),
+        r#"{"a":{"x":["*","*"]},"b":["*"]}"#
+    );
+    assert_eq!(
+        made(r#""$.a" = { json = { "$.b" = "mask" } }"#, r#"{"a":"{\"b\": \"x\\\"y\"}"}"#),
+        r#"{"a":"{\"b\": \"*\\\"*\"}"}"#
+    );
+}
+
+#[test]
+fn names_and_values_with_escapes_are_read() {
+    let made = |paths, value| json(paths, value).unwrap();
+    assert_eq!(
+        made(r#""$.é" = "null", "$" = "keep""#, r#"{"\u00e9":1,"\\":2}"#),
+        r#"{"\u00e9":null,"\\":2}"#
+    );
+    assert_eq!(
+        made(r#""$.a" = { use = "mask", char = "\"" }"#, r#"{"a":"\ud83d\ude00x\n"}"#),
+        "{\"a\":\"\u{1f600}\\\"\\n\"}"
+    );
+}
+
+#[test]
+fn dropped_fields_take_one_comma_with_them() {
+    let drop =
+        |value: &str| json(r#""$.x" = "drop", "$.y" = "drop", "$" = "keep""#, value).unwrap();
+    assert_eq!(drop(r#"{"x": 1, "a": 2}"#), r#"{"a": 2}"#);
+    assert_eq!(drop(r#"{"a": 2, "x": [1, {"x": 3}]}"#), r#"{"a": 2}"#);
+    assert_eq!(drop(r#"{"x": 1, "y": 1, "a": 2, "x": 3, "b": 4}"#), r#"{"a": 2, "b": 4}"#);
+    assert_eq!(drop(r#"{"x": 1, "y": 2}"#), "{}");
+    assert_eq!(drop(r#"{ "x": 1 }"#), "{  }");
+    assert_eq!(drop(r#"{"a": {"x": 1}}"#), r#"{"a": {"x": 1}}"#);
+}
+
+#[test]
+fn what_no_path_covers_stops_the_job() {
+    let fails = |paths: &str, value: &str| json(paths, value).unwrap_err();
+    let error = fails(r#""$.a" = "keep""#, r#"{"a":1,"secret":"s3cr3t"}"#);
+    assert_eq!(error.kind(), Kind::Findings);
+    assert!(told(&error).contains("`$.secret`"), "{}", told(&error));
+    assert!(!told(&error).contains("s3cr3t"));
+    for value in [
+        r#"{"b":null}"#,
+        r#"{"b":{}}"#,
+        r#"{"b":[]}"#,
+        r#"{"a":{"c":1}}"#,
+        "[1]",
+        "1",
+        r#"{"a":[1]}"#,
+    ] {
+        assert_eq!(fails(r#""$.a.b" = "keep""#, value).kind(), Kind::Findings, "{value}");
+    }
+    // A place that a path leads through may be null or empty: there is nothing in it.
+    for value in ["{}", "null", r#"{"a":null}"#, r#"{"a":{}}"#, r#"{"a":[]}"#] {
+        assert_eq!(json(r#""$.a.b" = "keep""#, value).unwrap(), value);
+    }
+    let email = fails(r#""$.a" = "keep""#, r#"{"ann@corp.example":1}"#);
+    assert!(!told(&email).contains("ann"), "{}", told(&email));
+}
+
+#[test]
+fn types_that_a_transformer_does_not_take_are_errors_or_as_on_error_says() {
+    let error = json(r#""$.a" = "email""#, r#"{"a":42}"#).unwrap_err();
+    assert_eq!(error.kind(), Kind::Failed);
+    assert!(
+        told(&error).contains("`$.a`") && told(&error).contains("t.toml:3"),
+        "{}",
+        told(&error)
+    );
+    assert!(!told(&error).contains("42"));
+    let made =
+        json(r#""$.a" = { use = "email", on_error = "null" }"#, r#"{"a":[42,true,"",null]}"#);
+    assert_eq!(made.unwrap(), r#"{"a":[null,null,"",null]}"#);
+    let made = json(r#""$.a" = { use = "email", on_error = "redact" }"#, r#"{"a":[42,true]}"#);
+    assert_eq!(made.unwrap(), r#"{"a":[0,false]}"#);
+    let made = json(r#""$.a" = { use = "phone" }"#, r#"{"a":12025550147}"#).unwrap();
+    assert!(made.starts_with(r#"{"a":1"#) && made.len() == 17, "{made}");
+}
+
+#[test]
+fn broken_and_deep_json_is_an_error() {
+    for value in
+        ["{", "[1,", "{\"a\"}", "{\"a\":}", "[1 2]", "1 2", "\"", "{,}", "[,]", "}", "{\"a\":1,}"]
+    {
+        for paths in [r#""$" = "mask""#, r#""$..x" = "mask", "$" = "null""#] {
+            assert!(json(paths, value).is_err(), "{value}");
+        }
+    }
+    for value in ["\"\\x\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\u12\""] {
+        assert!(json(r#""$" = "mask""#, value).is_err(), "{value}");
+    }
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    assert_eq!(json(r#""$" = "keep""#, &deep).unwrap(), deep);
+    assert!(json(r#""$..x" = "null", "$" = "keep""#, &deep).is_err());
+}
+
+fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        "\\PC{0,8}".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+            prop::collection::vec(("[a-d\\n\"]{1,3}", inner), 0..4)
+                .prop_map(|fields| fields.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
+}
+
+/// The same structure with every scalar turned into null.
+fn bones(value: &serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Array(items) => items.iter().map(bones).collect(),
+        serde_json::Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), bones(value)));
+            fields.collect::<serde_json::Map<_, _>>().into()
+        }
+        _ => serde_json::Value::Null,
+    }
+}
+
+proptest! {
+    #[test]
+    fn keep_is_byte_identical_and_masking_keeps_the_structure(value in any_json(), pretty: bool) {
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+        let text = text.unwrap();
+        for paths in [r#""$" = "keep""#, r#""$..zz" = "null", "$" = "keep""#] {
+            prop_assert_eq!(&json(paths, &text).unwrap(), &text);
+        }
+        let masked = json(r#""$" = { use = "mask", on_error = "redact" }"#, &text).unwrap();
+        let masked: serde_json::Value = serde_json::from_str(&masked).unwrap();
+        prop_assert_eq!(bones(&masked), bones(&value));
+        let nulled = json(r#""$..zz" = "keep", "$" = "null""#, &text).unwrap();
+        let nulled: serde_json::Value = serde_json::from_str(&nulled).unwrap();
+        prop_assert_eq!(nulled, bones(&value));
+    }
+
+    #[test]
+    fn dropping_gives_valid_json_without_the_field(value in any_json()) {
+        let text = serde_json::to_string(&value).unwrap();
+        let dropped = json(r#""$..a" = "drop", "$" = "keep""#, &text).unwrap();
+        let dropped: serde_json::Value = serde_json::from_str(&dropped).unwrap();
+        fn without(value: &serde_json::Value) -> serde_json::Value {
+            match value {
+                serde_json::Value::Array(items) => items.iter().map(without).collect(),
+                serde_json::Value::Object(fields) => fields.iter().filter(|(name, _)| *name != "a")
+                    .map(|(name, value)| (name.clone(), without(value)))
+                    .collect::<serde_json::Map<_, _>>().into(),
+                other => other.clone(),
+            }
+        }
+        prop_assert_eq!(dropped, without(&value));
+    }
+
+    #[test]
+    fn hostile_text_does_not_panic(bytes in "[\\[\\]{}\",:a1\\\\u \\PC]{0,40}") {
+        for paths in [r#""$" = "keep""#, r#""$..a" = "drop", "$" = "mask""#, r#""$.a[*].b" = "null""#] {
+            let made = json(paths, &bytes);
+            prop_assert!(made.is_ok() || made.is_err());
+        }
+    }
+}
+
+#[test]
+fn json_in_copy_text_is_escaped_once() {
+    let table = table("t", &[("id", "integer"), ("c", "jsonb")]);
+    let rules = "[postgres.\"public.t\"]\nid = \"keep\"\nc = { json = { \"$.a\" = \"mask\", \"$\" = \"keep\" } }\n";
+    let rows = "1\t{\"a\": \"q\\\\\"r\", \"b\": \"line\\\\nline\"}\n2\t\\N\n";
+    let made = copy(rules, &table, rows).unwrap();
+    assert_eq!(made, "1\t{\"a\": \"*\\\\\"*\", \"b\": \"line\\\\nline\"}\n2\t\\N\n");
+}
+
+#[test]
+fn rules_that_make_no_sense_are_refused() {
+    let refused = |paths: &str| {
+        let error = json(paths, "{}").unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        told(&error)
+    };
+    assert!(refused(r#""$.a[*]" = "drop""#).contains("not built"));
+    assert!(refused(r#""$" = "drop""#).contains("cannot be dropped"));
+    assert!(refused(r#""a" = "keep""#).contains("begins with `$`"));
+    assert!(refused(r#""$.*.b[*]" = "keep", "$.a.*[*]" = "mask""#).contains("equally specific"));
+    // A more specific one settles it.
+    let settled = r#""$.*.b[*]" = "keep", "$.a.*[*]" = "mask", "$.a.b[*]" = "null""#;
+    assert_eq!(json(settled, r#"{"a":{"b":[1]}}"#).unwrap(), r#"{"a":{"b":[null]}}"#);
+}

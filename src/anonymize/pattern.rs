@@ -1,0 +1,318 @@
+//! Patterns of names and of Redis keys.
+
+use super::rules::Location;
+
+/// A piece of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// These bytes.
+    Literal(Vec<u8>),
+    /// Any run of bytes, as few as match.
+    Any,
+    /// A part that belongs to a link, as few bytes as match.
+    Link(String),
+}
+
+/// A pattern of a name: a table, a column, a hash field, a Redis key.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern {
+    pieces: Vec<Piece>,
+}
+
+impl Pattern {
+    /// A name in which only `*` is special.
+    pub(crate) fn name(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        for (index, literal) in text.split('*').enumerate() {
+            if index > 0 && pieces.last() != Some(&Piece::Any) {
+                pieces.push(Piece::Any);
+            }
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(literal.as_bytes().to_vec()));
+            }
+        }
+        Self { pieces }
+    }
+
+    /// A Redis key: `*`, `{LINK}`, and `\*`, `\{`, `\\` as themselves.
+    pub(crate) fn redis(text: &str) -> Result<Self, String> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut literal = Vec::new();
+        let mut letters = text.chars();
+        while let Some(letter) = letters.next() {
+            let piece = match letter {
+                '\\' => match letters.next() {
+                    Some(escaped @ ('*' | '{' | '\\')) => {
+                        literal.extend_from_slice(escaped.encode_utf8(&mut [0; 4]).as_bytes());
+                        continue;
+                    }
+                    _ => return Err("`\\` must stand before `*`, `{` or `\\`".to_owned()),
+                },
+                '*' => Piece::Any,
+                '{' => {
+                    let mut link = String::new();
+                    let mut closed = false;
+                    for next in letters.by_ref() {
+                        if next == '}' {
+                            closed = true;
+                            break;
+                        }
+                        link.push(next);
+                    }
+                    if link.is_empty() || link.contains(['{', '*']) || !closed {
+                        return Err("`{` must open the name of a link, `}` close it; \
+                                    `\\{` is the character itself"
+                            .to_owned());
+                    }
+                    Piece::Link(link)
+                }
+                other => {
+                    literal.extend_from_slice(other.encode_utf8(&mut [0; 4]).as_bytes());
+                    continue;
+                }
+            };
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+            }
+            if let Some(last @ (Piece::Any | Piece::Link(_))) = pieces.last() {
+                if *last == Piece::Any && piece == Piece::Any {
+                    continue;
+                }
+                // Where one ends and the other begins would be a guess, and a guess could let
+                // personal data pass through the `*`.
+                return Err("a link and a `*` or another link must not touch".to_owned());
+            }
+            pieces.push(piece);
+        }
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
+        }
+        Ok(Self { pieces })
+    }
+
+    /// The pieces, in order.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Whether it names one thing only.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.pieces.iter().all(|piece| matches!(piece, Piece::Literal(_)))
+    }
+
+    /// The bytes that it fixes.
+    pub(crate) fn literal_bytes(&self) -> usize {
+        self.pieces
+            .iter()
+            .map(|piece| if let Piece::Literal(literal) = piece { literal.len() } else { 0 })
+            .sum()
+    }
+
+    /// How specific it is: exact before pattern, then more fixed bytes, then links before `*`,
+    /// then fewer wildcards.
+    pub(crate) fn rank(&self) -> (bool, usize, usize, std::cmp::Reverse<usize>) {
+        let links = self.pieces.iter().filter(|piece| matches!(piece, Piece::Link(_))).count();
+        let wild = self.pieces.iter().filter(|piece| !matches!(piece, Piece::Literal(_))).count();
+        (self.is_exact(), self.literal_bytes(), links, std::cmp::Reverse(wild))
+    }
+
+    /// Whether the whole of `name` matches.
+    pub(crate) fn matches(&self, name: &[u8]) -> bool {
+        self.find(name, |_, _| {})
+    }
+
+    /// Matches the whole of `name` and reports the span of every link. Each wildcard takes the
+    /// fewest bytes that let the next literal follow; the last literal stands at the end.
+    pub(crate) fn find(&self, name: &[u8], mut link: impl FnMut(&str, (usize, usize))) -> bool {
+        let mut at = 0;
+        let mut open: Option<(&Piece, usize)> = None;
+        let last = self.pieces.len().saturating_sub(1);
+        for (index, piece) in self.pieces.iter().enumerate() {
+            let Piece::Literal(literal) = piece else {
+                open = Some((piece, at));
+                continue;
+            };
+            let Some(rest) = name.get(at..) else { return false };
+            let found = match open {
+                None => rest.starts_with(literal).then_some(0),
+                Some(_) if index == last => {
+                    rest.ends_with(literal).then(|| rest.len() - literal.len())
+                }
+                Some(_) => memchr::memmem::find(rest, literal),
+            };
+            let Some(found) = found else { return false };
+            if let Some((Piece::Link(name), start)) = open.take() {
+                link(name, (start, at + found));
+            }
+            open = None;
+            at += found + literal.len();
+        }
+        match open {
+            Some((Piece::Link(link_name), start)) => {
+                link(link_name, (start, name.len()));
+                true
+            }
+            Some(_) => true,
+            None => at == name.len(),
+        }
+    }
+
+    /// Whether some name matches both.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        // One symbol per byte, `None` for a wildcard; then the usual product of two patterns.
+        let symbols = |pattern: &Self| -> Vec<Option<u8>> {
+            pattern
+                .pieces
+                .iter()
+                .flat_map(|piece| match piece {
+                    Piece::Literal(literal) => literal.iter().copied().map(Some).collect(),
+                    _ => vec![None],
+                })
+                .collect()
+        };
+        let (a, b) = (symbols(self), symbols(other));
+        // reach[j]: the first i symbols of a and the first j of b can match a common prefix.
+        let mut reach = vec![false; b.len() + 1];
+        for i in 0..=a.len() {
+            let above = std::mem::replace(&mut reach, vec![false; b.len() + 1]);
+            for j in 0..=b.len() {
+                let from_above =
+                    i > 0 && above[j] && (a[i - 1].is_none() || (j > 0 && b[j - 1].is_none()));
+                let from_left =
+                    j > 0 && reach[j - 1] && (b[j - 1].is_none() || (i > 0 && a[i - 1].is_none()));
+                let diagonal = i > 0 && j > 0 && above[j - 1] && a[i - 1] == b[j - 1];
+                reach[j] = (i == 0 && j == 0) || from_above || from_left || diagonal;
+            }
+        }
+        reach[b.len()]
+    }
+}
+
+/// What remains of a name when everything that may be data is taken out: e-mails become
+/// `<email>`, digits `#`, long or unusual parts `<…>`. For messages.
+pub(crate) fn shape(name: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(name) else { return "<binary>".to_owned() };
+    let mut shape = String::new();
+    for part in text.split_inclusive([':', '/', '.', '|', '{', '}']) {
+        let (body, end) = match part.char_indices().next_back() {
+            Some((at, last @ (':' | '/' | '.' | '|' | '{' | '}'))) => (&part[..at], Some(last)),
+            _ => (part, None),
+        };
+        if body.contains('@') {
+            shape.push_str("<email>");
+        } else if body.len() > 32 || !body.is_ascii() || body.contains(char::is_whitespace) {
+            shape.push_str("<…>");
+        } else {
+            for letter in body.chars() {
+                match letter {
+                    '0'..='9' if shape.ends_with('#') => {}
+                    '0'..='9' => shape.push('#'),
+                    other => shape.push(other),
+                }
+            }
+        }
+        shape.extend(end);
+    }
+    // An address with a dot in it has been taken apart above.
+    if text.contains('@') {
+        let kept = shape.find([':', '/', '|']).map_or("", |at| &shape[..at]);
+        let at = if kept.contains('@') || kept.contains("<email>") { "" } else { kept };
+        return if at.is_empty() { "<email>".to_owned() } else { format!("{at}:…<email>…") };
+    }
+    shape
+}
+
+/// The most similar known word, if one is close enough to be a slip.
+pub(crate) fn suggest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len().min(word.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Two rules that are equally specific.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tie(pub(crate) Location, pub(crate) Location);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn spans(pattern: &str, key: &str) -> Option<Vec<(String, String)>> {
+        let pattern = Pattern::redis(pattern).unwrap();
+        let mut found = Vec::new();
+        pattern
+            .find(key.as_bytes(), |link, (start, end)| {
+                found.push((link.to_owned(), key[start..end].to_owned()));
+            })
+            .then_some(found)
+    }
+
+    #[test]
+    fn links_take_as_few_characters_as_match() {
+        let pair = |link: &str, part: &str| (link.to_owned(), part.to_owned());
+        assert_eq!(spans("user:{e}:*", "user:a@b.c:cart:1"), Some(vec![pair("e", "a@b.c")]));
+        assert_eq!(spans("{a}:{b}", "x:y:z"), Some(vec![pair("a", "x"), pair("b", "y:z")]));
+        assert_eq!(spans("user:{e}", "user:"), Some(vec![pair("e", "")]));
+        assert_eq!(spans("user:{e}:mail", "user:x:mail:mail"), Some(vec![pair("e", "x:mail")]));
+        assert_eq!(spans("user:{e}", "users:x"), None);
+        assert_eq!(spans("a*a", "a"), None);
+        assert_eq!(spans("\\{u\\*\\\\}:*", "{u*\\}:1"), Some(vec![]));
+    }
+
+    #[test]
+    fn what_would_be_a_guess_is_refused() {
+        for text in ["u:{e}*", "*{e}", "{a}{b}", "{", "{}", "\\x", "x\\", "{a*}", "{a"] {
+            assert!(Pattern::redis(text).is_err(), "{text}");
+        }
+        assert!(Pattern::redis("a**b").is_ok());
+    }
+
+    #[test]
+    fn shapes_hold_no_data() {
+        assert_eq!(shape(b"user:1042:cart"), "user:#:cart");
+        for key in ["user:ann.lee@corp.example:cart", "ann@x.org", "a.b:ann@x.org", "x/ann@x|y"] {
+            let shape = shape(key.as_bytes());
+            assert!(!shape.contains("ann") && shape.contains("<email>"), "{shape}");
+        }
+        assert_eq!(shape("s:José".as_bytes()), "s:<…>");
+        assert_eq!(shape(&[0xff, 0xfe]), "<binary>");
+    }
+
+    #[test]
+    fn overlaps_are_found() {
+        let overlap = |a: &str, b: &str| Pattern::name(a).overlaps(&Pattern::name(b));
+        assert!(overlap("a*", "*b"));
+        assert!(overlap("user:*", "*:cart"));
+        assert!(!overlap("a*", "b*"));
+        assert!(!overlap("ab", "abc"));
+        assert!(overlap("*", ""));
+    }
+
+    proptest! {
+        #[test]
+        fn a_common_name_means_an_overlap(a in "[ab*]{0,6}", b in "[ab*]{0,6}", name in "[ab]{0,8}") {
+            let (a, b) = (Pattern::name(&a), Pattern::name(&b));
+            if a.matches(name.as_bytes()) && b.matches(name.as_bytes()) {
+                prop_assert!(a.overlaps(&b));
+            }
+        }
+
+        #[test]
+        fn matching_agrees_with_a_slow_matcher(pattern in "[ab*]{0,6}", name in "[ab]{0,8}") {
+            fn slow(pattern: &[u8], name: &[u8]) -> bool {
+                match (pattern.first(), name.first()) {
+                    (None, None) => true,
+                    (Some(b'*'), _) if slow(&pattern[1..], name) => true,
+                    (Some(b'*'), Some(_)) => slow(pattern, &name[1..]),
+                    (Some(p), Some(n)) if p == n => slow(&pattern[1..], &name[1..]),
+                    _ => false,
+                }
+            }
+            let expected = slow(pattern.as_bytes(), name.as_bytes());
+            prop_assert_eq!(Pattern::name(&pattern).matches(name.as_bytes()), expected);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What would break at the restore is refused before the snapshot: types, lengths, NOT NULL,
+//! unique indexes, foreign keys.
+
+use std::collections::HashMap;
+
+use super::action::Action;
+use super::coverage::Coverage;
+use super::postgres::is_keep;
+use super::pseudonym::Key;
+use super::rules::{NameRule, OnError, Rule};
+use super::transformers::{Effect, Form, Length};
+use crate::error::{Error, Result};
+use crate::store::shape::{BaseType, Column, ForeignKey, Table};
+
+type Decisions<'a> = [Vec<Option<&'a NameRule>>];
+
+/// What the values of a column, or of its elements, are.
+pub(crate) fn form(column: &Column) -> Form {
+    let name = column.type_name.as_str();
+    match column.base {
+        BaseType::Text => Form::Text,
+        BaseType::Int2 => Form::Integer { bits: 16 },
+        BaseType::Int4 => Form::Integer { bits: 32 },
+        BaseType::Int8 => Form::Integer { bits: 64 },
+        BaseType::Numeric => Form::Decimal { scale: scale(name) },
+        BaseType::Float => Form::Float { single: name.starts_with("real") },
+        BaseType::Bool => Form::Bool,
+        BaseType::Date => Form::Date,
+        BaseType::Timestamp => Form::Timestamp,
+        BaseType::Timestamptz => Form::Timestamptz,
+        BaseType::Uuid => Form::Uuid,
+        BaseType::Json => Form::Object,
+        BaseType::Inet => Form::Inet { cidr: name.starts_with("cidr") },
+        BaseType::Bytea => Form::Bytes,
+        BaseType::Enum => Form::Enum,
+        BaseType::Other => Form::Other,
+    }
+}
+
+/// The digits after the point of `numeric(p,s)`.
+fn scale(type_name: &str) -> Option<u16> {
+    let arguments = type_name.split_once('(')?.1.split_once(')')?.0;
+    arguments.split_once(',').map_or(Some(0), |(_, scale)| scale.trim().parse().ok())
+}
+
+/// How many characters a `char(n)` is filled up to.
+pub(crate) fn padded(column: &Column) -> Option<usize> {
+    let fixed = column.type_name.starts_with("character(") && !column.array;
+    if fixed { column.max_chars.map(|chars| chars as usize) } else { None }
+}
+
+/// Whether a key `:type` means this column.
+pub(crate) fn is_type(key: &str, column: &Column) -> bool {
+    let (key, array) = match key.strip_suffix("[]") {
+        Some(element) => (element, true),
+        None => (key, false),
+    };
+    if array != column.array {
+        return false;
+    }
+    let full = column.type_name.strip_suffix("[]").unwrap_or(&column.type_name);
+    let bare = full.split('(').next().unwrap_or(full);
+    let word = match column.base {
+        BaseType::Text => "text",
+        BaseType::Int2 => "int2",
+        BaseType::Int4 => "int4",
+        BaseType::Int8 => "int8",
+        BaseType::Numeric => "numeric",
+        BaseType::Float => "float",
+        BaseType::Bool => "bool",
+        BaseType::Date => "date",
+        BaseType::Timestamp => "timestamp",
+        BaseType::Timestamptz => "timestamptz",
+        BaseType::Uuid => "uuid",
+        BaseType::Json => "json",
+        BaseType::Inet => "inet",
+        BaseType::Bytea => "bytea",
+        BaseType::Enum => "enum",
+        BaseType::Other => "",
+    };
+    [word, full, bare].contains(&key)
+}
+
+/// The sentence above the reason why a rule does not fit.
+pub(crate) fn refusal(table: &Table, column: &Column, rule: &NameRule) -> String {
+    format!(
+        "{}: `{}` does not fit column `{}` of {}",
+        rule.at,
+        rule.rule,
+        column.name,
+        table.full_name()
+    )
+}
+
+/// Checks a rule against the type, the length and NOT NULL of its column.
+pub(crate) fn column(
+    table: &Table,
+    column: &Column,
+    rule: &NameRule,
+    action: &Action,
+) -> Result<()> {
+    let refuse = |reason: &str, hint: &str| {
+        let error = Error::usage(refusal(table, column, rule)).because(reason);
+        Err(if hint.is_empty() { error } else { error.hint(hint) })
+    };
+    let nulls = rule.rule.spec().is_some_and(|spec| {
+        spec.definition.effect == Effect::Null || spec.on_error == OnError::Null
+    });
+    let element = matches!(action, Action::Each(_));
+    if nulls && column.not_null && !element {
+        return refuse("the column is NOT NULL", "redact gives a neutral value");
+    }
+    match action {
+        Action::Keep | Action::Null => return Ok(()),
+        Action::Drop => {
+            return refuse("a column cannot be dropped", "null or redact empties it");
+        }
+        Action::Each(_) if !column.array => return refuse("the column is not an array", ""),
+        Action::Each(inner) if matches!(**inner, Action::Each(_) | Action::Drop) => {
+            return refuse("the elements of an array cannot be dropped or nested", "");
+        }
+        Action::Each(_) => {}
+        Action::Json(_) | Action::Leaf(_) | Action::Whole(_) if column.array => {
+            return refuse("the column is an array", "write { each = … } for its elements");
+        }
+        _ => {}
+    }
+    let inner = if let Action::Each(inner) = action { inner } else { action };
+    if matches!(inner, Action::Json(_)) {
+        if matches!(column.base, BaseType::Json | BaseType::Text) {
+            return Ok(());
+        }
+        return refuse("the type cannot hold JSON", "");
+    }
+    let Some(masker) = inner.masker() else { return Ok(()) };
+    if !masker.accepts(form(column)) {
+        let hint = match column.base {
+            BaseType::Json => "write { json = { \"$.path\" = … } } for what is inside",
+            _ => "`pfdata rules list` shows what fits",
+        };
+        return refuse(&format!("it cannot make a value of type {}", column.type_name), hint);
+    }
+    match (masker.longest(), column.max_chars) {
+        (Length::AtMost(longest), Some(room)) if longest > room as usize => refuse(
+            &format!("it writes up to {longest} characters and the column holds {room}"),
+            &format!("say max_length = {room} (of a hash: length) at every place of the link"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether different originals of a column stay different, or are null.
+fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Result<bool> {
+    let room = column.max_chars.map(|chars| chars as usize);
+    Ok(match Action::compile(&rule.rule, key, room)? {
+        Action::Keep | Action::Null | Action::Drop => true,
+        Action::Leaf(masker) | Action::Whole(masker) => masker.injective(),
+        Action::Json(_) => rule.rule.keeps(),
+        Action::Each(inner) => match *inner {
+            Action::Keep => true,
+            inner => inner.masker().is_some_and(super::action::Masker::injective),
+        },
+    })
+}
+
+/// A unique index needs every column to stay unique, unless those that do hold another unique
+/// index between them.
+pub(crate) fn unique(tables: &[Table], decisions: &Decisions<'_>, key: &Key) -> Result<()> {
+    for (table, rules) in tables.iter().zip(decisions) {
+        let mut safe: HashMap<&str, bool> = HashMap::new();
+        for (column, rule) in table.columns.iter().zip(rules) {
+            let unique = match rule {
+                Some(rule) => stays_unique(column, rule, key)?,
+                None => true,
+            };
+            safe.insert(&column.name, unique);
+        }
+        let is_safe = |name: &String| safe.get(name.as_str()).copied().unwrap_or(true);
+        for index in &table.unique {
+            let Some(broken) = index.iter().find(|name| !is_safe(name)) else { continue };
+            let held = table.unique.iter().any(|other| {
+                !other.is_empty() && other.iter().all(|name| index.contains(name) && is_safe(name))
+            });
+            if held {
+                continue;
+            }
+            let place = table.columns.iter().position(|column| column.name == *broken);
+            let rule = place.and_then(|place| rules.get(place).copied().flatten());
+            let (Some(place), Some(rule)) = (place, rule) else { continue };
+            let Some(column) = table.columns.get(place) else { continue };
+            return Err(Error::usage(refusal(table, column, rule))
+                .because(format!("the unique index on ({}) would break", index.join(", ")))
+                .hint("say unique = true where the transformer can, or keep the column"));
+        }
+    }
+    Ok(())
+}
+
+/// Columns tied by a foreign key get one decision; the referencing one may be nulled instead.
+pub(crate) fn foreign_keys(tables: &[Table], decisions: &Decisions<'_>) -> Result<()> {
+    for (table, rules) in tables.iter().zip(decisions) {
+        for foreign_key in &table.foreign_keys {
+            for (target, target_rules) in tables.iter().zip(decisions) {
+                if references(foreign_key, target) {
+                    foreign_key_pair(table, rules, foreign_key, target, target_rules)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn references(foreign_key: &ForeignKey, target: &Table) -> bool {
+    let names = |schema: &str, name: &str| {
+        schema == foreign_key.target_schema && name == foreign_key.target_table
+    };
+    names(&target.schema, &target.name)
+        || target.parents.iter().any(|(schema, name)| names(schema, name))
+}
+
+fn foreign_key_pair(
+    table: &Table,
+    rules: &[Option<&NameRule>],
+    foreign_key: &ForeignKey,
+    target: &Table,
+    target_rules: &[Option<&NameRule>],
+) -> Result<()> {
+    for (name, target_name) in foreign_key.columns.iter().zip(&foreign_key.target_columns) {
+        let find = |table: &Table, name: &String| {
+            table.columns.iter().position(|column| column.name == *name)
+        };
+        let (Some(from), Some(to)) = (find(table, name), find(target, target_name)) else {
+            continue;
+        };
+        let rule = rules.get(from).copied().flatten();
+        let target_rule = target_rules.get(to).copied().flatten();
+        let (Some(rule), Some(target_rule)) = (rule, target_rule) else { continue };
+        let room = |table: &Table, at: usize| table.columns.get(at).and_then(|c| c.max_chars);
+        let same_room = room(table, from) == room(target, to);
+        if !agree(&rule.rule, &target_rule.rule, same_room) {
+            return Err(Error::usage(format!(
+                "column `{name}` of {} ({} at {}) and column `{target_name}` of {} ({} at {}) are \
+                 tied by foreign key `{}` and need one decision",
+                table.full_name(),
+                rule.rule,
+                rule.at,
+                target.full_name(),
+                target_rule.rule,
+                target_rule.at,
+                foreign_key.name
+            ))
+            .hint("use the same transformer and link for both"));
+        }
+    }
+    Ok(())
+}
+
+fn agree(rule: &Rule, target: &Rule, same_room: bool) -> bool {
+    let effect = |rule: &Rule| rule.spec().map(|spec| spec.definition.effect);
+    if is_keep(rule) && is_keep(target) || effect(rule) == Some(Effect::Null) {
+        return true;
+    }
+    match (rule, target) {
+        // Without a link a value adapts to the length of its column.
+        (Rule::Use(a), Rule::Use(b)) => a.same_mapping(b) && (a.link.is_some() || same_room),
+        _ => false,
+    }
+}
+
+/// CHECK constraints cannot be judged without running them: they are named, and the restore,
+/// which runs them, fails before anything is swapped.
+pub(crate) fn constraints(tables: &[Table], decisions: &Decisions<'_>, coverage: &mut Coverage) {
+    for (table, rules) in tables.iter().zip(decisions) {
+        for (name, columns) in &table.checks {
+            let masked = table.columns.iter().zip(rules).find(|(column, rule)| {
+                columns.contains(&column.name) && rule.is_some_and(|rule| !rule.rule.keeps())
+            });
+            if let Some((column, _)) = masked {
+                coverage.remarks.push(format!(
+                    "masked values of column `{}` of {} must satisfy the check `{name}`, or the \
+                     restore fails",
+                    column.name,
+                    table.full_name()
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! A rule set: every `*.toml` of the rules folder, read, checked and brought together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Applied;
+use super::link;
+use super::parse::File;
+use super::paths::PathPattern;
+use super::pattern::Pattern;
+use super::registry::Definition;
+use super::transformers::{Arguments, Literal, Transformer};
+use crate::config::policy::Permit;
+use crate::error::{Error, OrFail, Result};
+use crate::store::StoreKind;
+
+/// A line of a rule file; prints as `people.toml:12`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    file: Arc<str>,
+    line: usize,
+}
+
+impl Location {
+    /// A line, from 1 on, of a file named relative to the rules folder.
+    pub fn new(file: &str, line: usize) -> Self {
+        Self { file: file.into(), line }
+    }
+
+    /// The file, relative to the rules folder.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line, from 1 on.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What happens when a transformer cannot handle a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum OnError {
+    /// The job fails.
+    #[default]
+    Fail,
+    /// The value becomes null.
+    Null,
+    /// The value becomes the neutral one of its type.
+    Redact,
+}
+
+/// A decision about a place.
+#[derive(Debug, Clone)]
+pub(crate) enum Rule {
+    /// A transformer.
+    Use(Spec),
+    /// The value is JSON and these paths decide.
+    Json(Vec<PathRule>),
+    /// The value is an array and this decides about its elements.
+    Each(Box<Rule>),
+}
+
+impl Rule {
+    /// The transformer, where there is just one.
+    pub(crate) fn spec(&self) -> Option<&Spec> {
+        match self {
+            Self::Use(spec) => Some(spec),
+            Self::Json(..) => None,
+            Self::Each(element) => element.spec(),
+        }
+    }
+
+    /// Calls `visit` for every transformer in the rule.
+    pub(crate) fn visit(&self, visit: &mut impl FnMut(&Spec)) {
+        match self {
+            Self::Use(spec) => visit(spec),
+            Self::Json(paths) => paths.iter().for_each(|path| path.rule.visit(visit)),
+            Self::Each(element) => element.visit(visit),
+        }
+    }
+
+    /// The same, to change them.
+    pub(crate) fn visit_mut(&mut self, visit: &mut impl FnMut(&mut Spec)) {
+        match self {
+            Self::Use(spec) => visit(spec),
+            Self::Json(paths) => paths.iter_mut().for_each(|path| path.rule.visit_mut(visit)),
+            Self::Each(element) => element.visit_mut(visit),
+        }
+    }
+
+    /// Whether nothing is masked under it.
+    pub(crate) fn keeps(&self) -> bool {
+        let mut keeps = true;
+        self.visit(&mut |spec| keeps &= spec.definition.name == "keep");
+        keeps
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Use(spec) => spec.fmt(f),
+            Self::Json(paths) => write!(f, "json, {} paths", paths.len()),
+            Self::Each(element) => write!(f, "each {element}"),
+        }
+    }
+}
+
+/// A transformer with its arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) definition: &'static Definition,
+    pub(crate) literals: BTreeMap<String, Literal>,
+    pub(crate) link: Option<String>,
+    /// After [`link::unite`]: whether any place of the link asks for it.
+    pub(crate) unique: bool,
+    pub(crate) on_error: OnError,
+    pub(crate) at: Location,
+}
+
+impl Spec {
+    /// Builds the transformer for a place of `room` characters.
+    pub(crate) fn build(&self, room: Option<usize>) -> Result<Box<dyn Transformer>> {
+        let arguments = Arguments { literals: &self.literals, unique: self.unique, room };
+        (self.definition.build)(&arguments).map_err(|reason| {
+            Error::usage(format!("{}: `{}` {reason}", self.at, self.definition.name))
+        })
+    }
+
+    /// Whether both map equal values alike.
+    pub(crate) fn same_mapping(&self, other: &Self) -> bool {
+        self.definition.name == other.definition.name
+            && self.literals == other.literals
+            && self.link == other.link
+            && self.unique == other.unique
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.definition.name)?;
+        if let Some(link) = &self.link {
+            write!(f, " link={link}")?;
+        }
+        if self.unique {
+            f.write_str(" unique")?;
+        }
+        Ok(())
+    }
+}
+
+/// A rule for a path into a document.
+#[derive(Debug, Clone)]
+pub(crate) struct PathRule {
+    pub(crate) path: PathPattern,
+    pub(crate) rule: Rule,
+    pub(crate) at: Location,
+}
+
+/// A rule for a name: a column, a field.
+#[derive(Debug, Clone)]
+pub(crate) struct NameRule {
+    pub(crate) name: String,
+    pub(crate) rule: Rule,
+    pub(crate) at: Location,
+}
+
+/// `[postgres."…"]`.
+#[derive(Debug, Clone)]
+pub(crate) struct PostgresSection {
+    pub(crate) header: String,
+    pub(crate) at: Location,
+    pub(crate) columns: Vec<NameRule>,
+}
+
+/// `[mongodb."…"]`.
+#[derive(Debug, Clone)]
+pub(crate) struct MongoSection {
+    pub(crate) collection: String,
+    pub(crate) at: Location,
+    pub(crate) paths: Vec<PathRule>,
+}
+
+/// `[redis."…"]`.
+#[derive(Debug, Clone)]
+pub(crate) struct RedisSection {
+    pub(crate) header: String,
+    pub(crate) pattern: Pattern,
+    pub(crate) at: Location,
+    pub(crate) body: RedisBody,
+}
+
+/// What a Redis section decides.
+#[derive(Debug, Clone)]
+pub(crate) enum RedisBody {
+    /// `action = "keep"`.
+    Keep,
+    /// `action = "drop"`.
+    Drop,
+    /// By type; each has one rule (the name is empty) or rules by field.
+    Types(Vec<(crate::pipeline::transform::KeyKind, Vec<NameRule>)>),
+}
+
+/// Every rule of an environment.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    pub(crate) postgres: Vec<PostgresSection>,
+    pub(crate) mongodb: Vec<MongoSection>,
+    pub(crate) redis: Vec<RedisSection>,
+    pub(crate) links: link::Links,
+    digest: String,
+    files: usize,
+}
+
+impl RuleSet {
+    /// Reads all `*.toml` files of `folder`, in the order of their names. An empty folder gives
+    /// an empty rule set, which covers nothing.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let unread = || format!("the rules folder {} cannot be read", folder.display());
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(folder).or_usage(unread)? {
+            let path = entry.or_usage(unread)?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        let mut files = Vec::with_capacity(paths.len());
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path)
+                .or_usage(|| format!("the rule file {} cannot be read", path.display()))?;
+            files.push((name, text));
+        }
+        Self::parse(&files)
+    }
+
+    /// Reads files given as (name, text), in the order in which they are given.
+    pub fn parse(files: &[(String, String)]) -> Result<Self> {
+        let mut hash = Sha256::new();
+        let mut rules = Self {
+            postgres: Vec::new(),
+            mongodb: Vec::new(),
+            redis: Vec::new(),
+            links: link::Links::default(),
+            digest: String::new(),
+            files: files.len(),
+        };
+        for (name, text) in files {
+            // Lengths keep apart what the boundary between two files would blur.
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name.as_bytes());
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+            let file = File::parse(name, text)?;
+            rules.postgres.extend(file.postgres);
+            rules.mongodb.extend(file.mongodb);
+            rules.redis.extend(file.redis);
+        }
+        let mut digest = Vec::new();
+        super::pseudonym::hex(&hash.finalize(), &mut digest);
+        rules.digest = String::from_utf8_lossy(&digest).into_owned();
+        rules.links = link::unite(&mut rules)?;
+        rules.visit(&mut |spec| spec.build(None).map(drop))?;
+        Ok(rules)
+    }
+
+    /// SHA-256 of the files' names and texts, in name order; 64 hex digits.
+    pub fn digest(&self) -> String {
+        self.digest.clone()
+    }
+
+    /// The permit under which a masked snapshot stores what holds no data of its own: schemas,
+    /// options, indexes, the settings of a database. Rows, documents and keys get theirs from the
+    /// transforms.
+    pub fn permit_for_structure(&self) -> Permit {
+        Permit::ruled(&Applied(()))
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// Whether any section is for `store`.
+    pub fn has(&self, store: StoreKind) -> bool {
+        match store {
+            StoreKind::Postgres => !self.postgres.is_empty(),
+            StoreKind::Mongodb => !self.mongodb.is_empty(),
+            StoreKind::Redis => !self.redis.is_empty(),
+        }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let columns = self.postgres.iter().flat_map(|section| &section.columns);
+        let paths = self.mongodb.iter().flat_map(|section| &section.paths);
+        let types = self.redis.iter().flat_map(|section| match &section.body {
+            RedisBody::Types(types) => types.as_slice(),
+            _ => &[],
+        });
+        let fields = types.flat_map(|(_, fields)| fields);
+        columns.chain(fields).map(|rule| &rule.rule).chain(paths.map(|path| &path.rule))
+    }
+
+    /// Calls `visit` for every transformer, until one fails.
+    pub(crate) fn visit(&self, visit: &mut impl FnMut(&Spec) -> Result<()>) -> Result<()> {
+        let mut result = Ok(());
+        for rule in self.rules() {
+            rule.visit(&mut |spec| {
+                if result.is_ok() {
+                    result = visit(spec);
+                }
+            });
+        }
+        result
+    }
+
+    /// Calls `visit` for every transformer, to change it.
+    pub(crate) fn visit_mut(&mut self, visit: &mut impl FnMut(&mut Spec)) {
+        let columns = self.postgres.iter_mut().flat_map(|section| &mut section.columns);
+        columns.for_each(|rule| rule.rule.visit_mut(visit));
+        let paths = self.mongodb.iter_mut().flat_map(|section| &mut section.paths);
+        paths.for_each(|path| path.rule.visit_mut(visit));
+        for section in &mut self.redis {
+            if let RedisBody::Types(types) = &mut section.body {
+                let fields = types.iter_mut().flat_map(|(_, fields)| fields);
+                fields.for_each(|rule| rule.rule.visit_mut(visit));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -1,0 +1,39 @@
+//! `keep`: an explicit decision to let a value pass.
+
+use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
+use crate::anonymize::registry::{Definition, Uniqueness};
+
+pub(super) const DEFINITION: Definition = Definition {
+    name: "keep",
+    aliases: &[],
+    summary: "the original, by explicit decision",
+    preserves: "everything",
+    accepts: "any type, whole objects and arrays",
+    parameters: &[],
+    example: "id = \"keep\"",
+    effect: Effect::Keep,
+    keyed: false,
+    unique: Uniqueness::Always,
+    build: |_arguments: &Arguments<'_>| Ok(Box::new(Keep)),
+};
+
+struct Keep;
+
+impl Transformer for Keep {
+    fn accepts(&self, _form: Form) -> bool {
+        true
+    }
+
+    fn longest(&self) -> Length {
+        Length::Same
+    }
+
+    fn injective(&self) -> bool {
+        true
+    }
+
+    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
+        out.extend_from_slice(value.text.as_bytes());
+        Ok(Wrote::Same)
+    }
+}

@@ -1,0 +1,95 @@
+//! Values that a rule itself holds, written in the form of the place.
+
+use super::{Form, Wrote, date_shift, number};
+
+/// A value of a rule file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Literal {
+    /// A string.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// A boolean.
+    Bool(bool),
+    /// A list of the others.
+    List(Vec<Literal>),
+}
+
+impl Literal {
+    /// The value as it is written, without regard to the place.
+    pub(super) fn plain(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Integer(value) => value.to_string(),
+            Self::Float(value) => value.to_string(),
+            Self::Bool(value) => value.to_string(),
+            Self::List(_) => String::new(),
+        }
+    }
+
+    /// How many characters it has.
+    pub(super) fn chars(&self) -> usize {
+        self.plain().chars().count()
+    }
+
+    /// Whether a place that can hold nothing but `form` can hold it.
+    pub(super) fn fits(&self, form: Form) -> bool {
+        let text = self.plain();
+        match form {
+            Form::Text | Form::Enum | Form::Other => true,
+            Form::Integer { bits } => number::integer_fits(&text, bits),
+            Form::Millis => number::integer_fits(&text, 64),
+            Form::Decimal { .. } => number::Decimal::parse(&text).is_some(),
+            Form::Float { .. } => text.parse::<f64>().is_ok(),
+            Form::Bool => matches!(text.as_str(), "true" | "false" | "t" | "f"),
+            Form::Date => date_shift::canonical(&text, Form::Date).is_some(),
+            Form::Timestamp | Form::Timestamptz => date_shift::canonical(&text, form).is_some(),
+            Form::Uuid => super::uuid::parse(&text).is_some(),
+            Form::ObjectId => text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()),
+            Form::Inet { cidr } => super::ip::canonical(&text, cidr).is_some(),
+            Form::Bytes => text.strip_prefix("\\x").is_some_and(|hex| {
+                hex.len() % 2 == 0 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            }),
+            Form::Object | Form::List => serde_json::from_str::<serde_json::Value>(&text).is_ok(),
+        }
+    }
+
+    /// Writes it as Postgres would write it in a place of `form`, so that what is stored is what
+    /// comes back after a restore.
+    pub(super) fn write(&self, form: Form, out: &mut Vec<u8>) -> Wrote {
+        let text = self.plain();
+        let canonical = match form {
+            Form::Decimal { scale: Some(scale) } => {
+                number::Decimal::parse(&text).and_then(|decimal| decimal.rescaled(scale))
+            }
+            Form::Float { single } => text.parse::<f64>().ok().map(|value| {
+                let mut text = Vec::new();
+                number::push_float(value, single, &mut text);
+                String::from_utf8(text).unwrap_or_default()
+            }),
+            Form::Bool if text == "true" || text == "t" => Some("t".to_owned()),
+            Form::Bool if text == "false" || text == "f" => Some("f".to_owned()),
+            Form::Date | Form::Timestamp | Form::Timestamptz => date_shift::canonical(&text, form),
+            Form::Uuid => super::uuid::parse(&text).map(|bytes| super::uuid::to_text(&bytes)),
+            Form::Inet { cidr } => super::ip::canonical(&text, cidr),
+            _ => None,
+        };
+        out.extend_from_slice(canonical.as_deref().unwrap_or(&text).as_bytes());
+        match (self, form) {
+            (Self::Text(_), Form::Object | Form::List) => Wrote::Text,
+            (Self::Text(_), _) if self.fits(form) => Wrote::Same,
+            (Self::Text(_) | Self::List(_), _) => Wrote::Text,
+            (
+                Self::Integer(_),
+                Form::Integer { .. } | Form::Decimal { .. } | Form::Float { .. },
+            ) => Wrote::Same,
+            (Self::Integer(_), _) => Wrote::Integer,
+            (Self::Float(_), Form::Decimal { .. } | Form::Float { .. }) => Wrote::Same,
+            (Self::Float(_), _) => Wrote::Float,
+            (Self::Bool(_), Form::Bool) => Wrote::Same,
+            (Self::Bool(_), _) => Wrote::Bool,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `null`: no value.
+
+use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
+use crate::anonymize::registry::{Definition, Uniqueness};
+
+pub(super) const DEFINITION: Definition = Definition {
+    name: "null",
+    aliases: &[],
+    summary: "null in place of whatever was there",
+    preserves: "nothing",
+    accepts: "any type that may be null, whole objects and arrays; not Redis, which has no null",
+    parameters: &[],
+    example: "birthplace = \"null\"",
+    effect: Effect::Null,
+    keyed: false,
+    unique: Uniqueness::Never,
+    build: |_arguments: &Arguments<'_>| Ok(Box::new(Null)),
+};
+
+struct Null;
+
+impl Transformer for Null {
+    fn accepts(&self, _form: Form) -> bool {
+        true
+    }
+
+    fn longest(&self) -> Length {
+        Length::Same
+    }
+
+    fn write(&self, _value: &Value<'_>, _out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
+        Err(Mismatch("null is not a text"))
+    }
+}

@@ -1,0 +1,130 @@
+//! `number_noise`: a number near the original.
+
+use super::number::{Decimal, greatest, push_float};
+use super::{Arguments, Effect, Form, Length, Literal, Mismatch, Transformer, Value, Wrote};
+use crate::anonymize::pseudonym::Draw;
+use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use std::io::Write;
+
+pub(super) const DEFINITION: Definition = Definition {
+    name: "number_noise",
+    aliases: &[],
+    summary: "the number, more or less; the same noise for the same number",
+    preserves: "type, sign, digits after the point, magnitude within `ratio`, zero, null",
+    accepts: "whole numbers, decimals, floats, text that holds numbers",
+    parameters: &[Parameter {
+        name: "ratio",
+        kind: ParameterKind::Number,
+        default: "0.1",
+        summary: "the most that is added or taken, as a part of the number: above 0, at most 1",
+    }],
+    example: "salary = { use = \"number_noise\", ratio = 0.2 }",
+    effect: Effect::Leaf,
+    keyed: true,
+    unique: Uniqueness::Never,
+    build: |arguments: &Arguments<'_>| {
+        let ratio = match arguments.literals.get("ratio") {
+            Some(Literal::Float(ratio)) => *ratio,
+            Some(Literal::Integer(ratio)) => *ratio as f64,
+            _ => 0.1,
+        };
+        if !(ratio > 0.0 && ratio <= 1.0) {
+            return Err("`ratio` must be above 0 and at most 1".to_owned());
+        }
+        Ok(Box::new(Noise { ratio }))
+    },
+};
+
+struct Noise {
+    ratio: f64,
+}
+
+impl Noise {
+    /// Moves a number of units, which is not 0; it changes by at least one unit, keeps its sign,
+    /// its number of digits at most, and stays below `most`.
+    fn shifted(&self, decimal: Decimal, most: i128, draw: &mut Draw) -> i128 {
+        let magnitude = decimal.units.abs();
+        let fraction = draw.fraction();
+        let mut delta = (magnitude as f64 * self.ratio * fraction) as i128;
+        if delta == 0 {
+            delta = if fraction < 0.0 { -1 } else { 1 };
+        }
+        let most = most.min(10i128.pow(decimal.digits.min(30)) - 1);
+        let mut new = magnitude.saturating_add(delta);
+        if new > most || new < 0 {
+            new = (magnitude - delta.abs()).max(0);
+        }
+        if decimal.units < 0 { -new } else { new }
+    }
+}
+
+impl Transformer for Noise {
+    fn accepts(&self, form: Form) -> bool {
+        matches!(
+            form,
+            Form::Integer { .. } | Form::Decimal { .. } | Form::Float { .. } | Form::Text
+        )
+    }
+
+    fn longest(&self) -> Length {
+        Length::Same
+    }
+
+    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
+        if matches!(value.text, "NaN" | "Infinity" | "-Infinity") {
+            out.extend_from_slice(value.text.as_bytes());
+            return Ok(Wrote::Same);
+        }
+        if !self.accepts(value.form) {
+            return Err(Mismatch("it is not a number"));
+        }
+        let mut draw = Draw::new(value.digest);
+        if let Form::Float { single } = value.form {
+            let number: f64 = value.text.parse().map_err(|_| Mismatch("it is not a number"))?;
+            push_float(self.float(number, single, &mut draw), single, out);
+            return Ok(Wrote::Same);
+        }
+        let Some(mut decimal) = Decimal::parse(value.text) else {
+            return self.with_exponent(value, &mut draw, out);
+        };
+        let most = match value.form {
+            Form::Integer { bits } => greatest(bits),
+            _ => i128::MAX,
+        };
+        if decimal.units != 0 {
+            decimal.units = self.shifted(decimal, most, &mut draw);
+        }
+        decimal.push(out);
+        Ok(Wrote::Same)
+    }
+}
+
+impl Noise {
+    fn float(&self, number: f64, single: bool, draw: &mut Draw) -> f64 {
+        let fraction = draw.fraction();
+        let huge = if single { 1e37 } else { 1e307 };
+        // Near the end of the type's range noise only takes away.
+        let fraction = if number.abs() > huge { -fraction.abs() } else { fraction };
+        number * (1.0 + self.ratio * fraction)
+    }
+
+    /// JSON numbers such as `1.5e300`.
+    fn with_exponent(
+        &self,
+        value: &Value<'_>,
+        draw: &mut Draw,
+        out: &mut Vec<u8>,
+    ) -> Result<Wrote, Mismatch> {
+        let refused = Mismatch("it is not a number of at most 30 digits");
+        let has_exponent = value.text.bytes().any(|byte| matches!(byte, b'e' | b'E'));
+        if !has_exponent || value.form == Form::Text {
+            return Err(refused);
+        }
+        let number: f64 = value.text.parse().map_err(|_| refused)?;
+        if !number.is_finite() {
+            return Err(refused);
+        }
+        write!(out, "{:e}", self.float(number, false, draw)).map_err(|_| refused)?;
+        Ok(Wrote::Same)
+    }
+}

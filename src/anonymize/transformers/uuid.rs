@@ -1,0 +1,99 @@
+//! `uuid`: another UUID.
+
+use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
+use crate::anonymize::pseudonym::hex;
+use crate::anonymize::registry::{Definition, Uniqueness};
+
+const CHARS: usize = 36;
+
+pub(super) const DEFINITION: Definition = Definition {
+    name: "uuid",
+    aliases: &[],
+    summary: "another UUID, of version 4 by its looks",
+    preserves: "type, uniqueness, null and empty",
+    accepts: "uuid, text that holds UUIDs, MongoDB binary of subtypes 3 and 4",
+    parameters: &[],
+    example: "id = { use = \"uuid\", link = \"account.id\" }",
+    effect: Effect::Leaf,
+    keyed: true,
+    unique: Uniqueness::Always,
+    build: |arguments: &Arguments<'_>| match arguments.room {
+        Some(room) if room < CHARS => {
+            Err(format!("needs room for {CHARS} characters and has {room}"))
+        }
+        _ => Ok(Box::new(Uuid)),
+    },
+};
+
+struct Uuid;
+
+impl Transformer for Uuid {
+    fn accepts(&self, form: Form) -> bool {
+        matches!(form, Form::Uuid | Form::Text)
+    }
+
+    fn longest(&self) -> Length {
+        Length::AtMost(CHARS)
+    }
+
+    fn injective(&self) -> bool {
+        true
+    }
+
+    fn normalize<'a>(
+        &self,
+        text: &'a str,
+        _form: Form,
+        scratch: &'a mut String,
+    ) -> Result<&'a str, Mismatch> {
+        let bytes = parse(text).ok_or(Mismatch("it is not a UUID"))?;
+        let mut canonical = std::mem::take(scratch).into_bytes();
+        canonical.clear();
+        push(&bytes, &mut canonical);
+        *scratch = String::from_utf8(canonical).map_err(|_| Mismatch("it is not a UUID"))?;
+        Ok(scratch)
+    }
+
+    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
+        if !self.accepts(value.form) {
+            return Err(Mismatch("a UUID does not fit the type"));
+        }
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&value.digest[..16]);
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        push(&bytes, out);
+        Ok(Wrote::Same)
+    }
+}
+
+/// Reads 32 hex digits, with hyphens anywhere and braces around, as Postgres does.
+pub(crate) fn parse(text: &str) -> Option<[u8; 16]> {
+    let text = text.trim();
+    let text = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let mut bytes = [0u8; 16];
+    let mut count = 0;
+    for byte in text.bytes().filter(|byte| *byte != b'-') {
+        let digit = char::from(byte).to_digit(16)? as u8;
+        let slot = bytes.get_mut(count / 2)?;
+        *slot = *slot << 4 | digit;
+        count += 1;
+    }
+    (count == 32).then_some(bytes)
+}
+
+fn push(bytes: &[u8; 16], out: &mut Vec<u8>) {
+    for (index, range) in [0..4, 4..6, 6..8, 8..10, 10..16].into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'-');
+        }
+        hex(&bytes[range], out);
+    }
+}
+
+/// The usual text of 16 bytes.
+pub(crate) fn to_text(bytes: &[u8; 16]) -> String {
+    let mut out = Vec::with_capacity(CHARS);
+    push(bytes, &mut out);
+    String::from_utf8(out).unwrap_or_default()
+}
