@@ -4,6 +4,7 @@
 //! swapped. It knows nothing of rules, compression or retention.
 
 pub mod finding;
+pub mod mongodb;
 pub mod postgres;
 pub mod shape;
 

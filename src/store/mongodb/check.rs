@@ -1,0 +1,203 @@
+//! The preflight: can this database be read, or loaded, before any byte moves.
+
+use std::collections::HashSet;
+
+use mongodb::Client;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::catalog::{Kind, list, number};
+use super::command::{SHORT, run};
+use super::connect::{connect, hello, server_version};
+use crate::config::endpoint::MongoEndpoint;
+use crate::store::finding::Finding;
+
+/// What reading needs on the database (<https://www.mongodb.com/docs/manual/reference/privilege-actions/>).
+const READ: [&str; 4] = ["find", "listCollections", "listIndexes", "collStats"];
+/// What loading needs besides.
+const WRITE: [&str; 8] = [
+    "insert",
+    "update",
+    "remove",
+    "createCollection",
+    "createIndex",
+    "collMod",
+    "dropCollection",
+    "renameCollectionSameDB",
+];
+
+/// How far the clocks of this host and the server may differ, in seconds.
+const CLOCK_SECONDS: i64 = 5;
+
+/// Looks at everything that a snapshot (or, `as_target`, a load) of this database stands on.
+/// Never fails: what cannot be found out is a finding.
+pub async fn check(endpoint: &MongoEndpoint, as_target: bool) -> Vec<Finding> {
+    let client = match connect(endpoint).await {
+        Ok(client) => client,
+        Err(error) => {
+            let hint = error.hint_text().unwrap_or("start the server or correct its address");
+            return vec![Finding::bad("mongodb connection", error.to_string(), hint)];
+        }
+    };
+    let mut findings =
+        vec![Finding::good("mongodb connection", format!("{} answers", endpoint.address))];
+    findings.push(version(&client).await);
+    topology(&client, endpoint, as_target, &mut findings).await;
+    findings.push(database(&client, endpoint, as_target).await);
+    findings.push(privileges(&client, endpoint, as_target).await);
+    if as_target {
+        findings.extend(space(&client, endpoint).await);
+    }
+    findings
+}
+
+async fn version(client: &Client) -> Finding {
+    match server_version(client).await {
+        Ok(version) => Finding::good("mongodb version", version),
+        Err(error) => Finding::bad("mongodb version", error.to_string(), "check the user's rights"),
+    }
+}
+
+async fn topology(
+    client: &Client,
+    endpoint: &MongoEndpoint,
+    as_target: bool,
+    findings: &mut Vec<Finding>,
+) {
+    let hello = match hello(client, endpoint).await {
+        Ok(hello) => hello,
+        Err(error) => {
+            let finding = Finding::bad("mongodb topology", error.to_string(), "use a replica set");
+            return findings.push(finding);
+        }
+    };
+    findings.push(match &hello.set {
+        Some(set) => Finding::good("mongodb topology", format!("replica set {set}")),
+        None if as_target => Finding::good("mongodb topology", "standalone"),
+        None => Finding::bad(
+            "mongodb topology",
+            "standalone: a snapshot is best effort, not of one moment",
+            "run it as a replica set of one member",
+        ),
+    });
+    if as_target && !hello.writable {
+        findings.push(Finding::bad(
+            "mongodb writes",
+            "this member is not the primary",
+            "name the replica set in the url instead of one member",
+        ));
+    }
+    if let Some(time) = hello.local_time {
+        let apart = (time.timestamp_millis() - jiff::Timestamp::now().as_millisecond()) / 1000;
+        let detail = format!("{} s apart from this host", apart.abs());
+        findings.push(if apart.abs() <= CLOCK_SECONDS {
+            Finding::good("mongodb clock", detail)
+        } else {
+            Finding::bad("mongodb clock", detail, "synchronize the clocks")
+        });
+    }
+    if hello.replicated() && !as_target {
+        findings.extend(window(client).await);
+    }
+}
+
+/// How long the server keeps the history that a snapshot reads; telling needs a privilege that
+/// reading does not.
+async fn window(client: &Client) -> Option<Finding> {
+    let command = doc! { "getParameter": 1, "minSnapshotHistoryWindowInSeconds": 1 };
+    let reply = run(&client.database("admin"), command, SHORT).await.ok()?;
+    let seconds = number(&reply, "minSnapshotHistoryWindowInSeconds");
+    let detail = format!("{seconds} s: a snapshot that reads longer starts over");
+    Some(if seconds >= 60 {
+        Finding::good("mongodb snapshot window", detail)
+    } else {
+        let hint = "raise minSnapshotHistoryWindowInSeconds";
+        Finding::bad("mongodb snapshot window", detail, hint)
+    })
+}
+
+async fn database(client: &Client, endpoint: &MongoEndpoint, as_target: bool) -> Finding {
+    let what = "mongodb database";
+    let name = &endpoint.database;
+    let listed = match list(&client.database(name)).await {
+        Ok(listed) => listed,
+        Err(error) => return Finding::bad(what, error.to_string(), "check the user's rights"),
+    };
+    let unbuilt = listed
+        .iter()
+        .find(|one| one.kind == Kind::TimeSeries || one.options.contains_key("encryptedFields"));
+    match unbuilt {
+        Some(one) if !as_target => Finding::bad(
+            what,
+            format!("collection `{}` is of a kind that this version cannot copy", one.name),
+            "leave it out with --exclude",
+        ),
+        _ if listed.is_empty() && !as_target => {
+            Finding::bad(what, format!("`{name}` holds no collection"), "check its name")
+        }
+        _ => Finding::good(what, format!("`{name}`, {} collections and views", listed.len())),
+    }
+}
+
+async fn privileges(client: &Client, endpoint: &MongoEndpoint, as_target: bool) -> Finding {
+    let what = "mongodb privileges";
+    let command = doc! { "connectionStatus": 1, "showPrivileges": true };
+    let reply = match run(&client.database("admin"), command, SHORT).await {
+        Ok(reply) => reply,
+        Err(_) => return Finding::good(what, "the server does not tell them"),
+    };
+    let Ok(info) = reply.get_document("authInfo") else {
+        return Finding::good(what, "the server does not tell them");
+    };
+    let anonymous = info.get_array("authenticatedUsers").is_ok_and(Vec::is_empty);
+    if anonymous {
+        // With access control on, listing the collections has failed above.
+        return Finding::good(what, "not logged in as any user");
+    }
+    let held = held(info, &endpoint.database);
+    let wanted = READ.iter().chain(if as_target { &WRITE[..] } else { &[] });
+    let missing: Vec<&str> = wanted.filter(|action| !held.contains(**action)).copied().collect();
+    if missing.is_empty() {
+        return Finding::good(what, "all that is needed");
+    }
+    let roles = if as_target { "readWrite and dbAdmin" } else { "read" };
+    Finding::bad(
+        what,
+        format!("missing on `{}`: {}", endpoint.database, missing.join(", ")),
+        format!("grant the roles {roles} on `{}`", endpoint.database),
+    )
+}
+
+/// The actions that the user may do on every collection of `database`.
+fn held(info: &Document, database: &str) -> HashSet<String> {
+    let mut held = HashSet::new();
+    let Ok(privileges) = info.get_array("authenticatedUserPrivileges") else { return held };
+    for privilege in privileges.iter().filter_map(Bson::as_document) {
+        let Ok(resource) = privilege.get_document("resource") else { continue };
+        let any = resource.get_bool("anyResource").unwrap_or(false);
+        let here = resource.get_str("db").is_ok_and(|db| db.is_empty() || db == database)
+            && resource.get_str("collection").is_ok_and(str::is_empty);
+        if any || here {
+            let actions = privilege.get_array("actions").into_iter().flatten();
+            held.extend(actions.filter_map(Bson::as_str).map(str::to_owned));
+        }
+    }
+    held
+}
+
+/// Whether the live data fits beside itself.
+async fn space(client: &Client, endpoint: &MongoEndpoint) -> Option<Finding> {
+    let database = client.database(&endpoint.database);
+    let reply = run(&database, doc! { "dbStats": 1 }, SHORT).await.ok()?;
+    let (total, used) = (number(&reply, "fsTotalSize"), number(&reply, "fsUsedSize"));
+    if total == 0 {
+        return None;
+    }
+    let free = total.saturating_sub(used);
+    let needed = number(&reply, "storageSize") + number(&reply, "indexSize");
+    let detail = format!("{} MiB free, the live data takes {} MiB", free >> 20, needed >> 20);
+    Some(if free >= needed {
+        Finding::good("mongodb disk", detail)
+    } else {
+        Finding::bad("mongodb disk", detail, "make room for the live and the new data together")
+    })
+}

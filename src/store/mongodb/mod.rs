@@ -1,0 +1,35 @@
+//! MongoDB 5.0 and later: raw BSON at one cluster time, loaded beside what is live, renamed over
+//! it at the end.
+//!
+//! Documents are never decoded: what a server sends is copied once into blocks and sent back as
+//! it is. Only metadata (options, indexes) passes through values, as canonical Extended JSON in
+//! the form that mongodump writes.
+
+pub mod catalog;
+pub mod check;
+mod command;
+pub mod connect;
+pub mod extended_json;
+mod finish;
+mod load;
+pub mod metadata;
+mod moment;
+pub mod ranges;
+mod raw;
+mod scan;
+pub mod seed;
+pub mod source;
+pub mod swap;
+pub mod target;
+mod verify;
+
+/// The prefix of the collections that a job loads before it swaps them in, and of nothing else.
+pub const OWN_PREFIX: &str = "pfdata.";
+
+/// The prefix of the collections that are being loaded; a number follows.
+pub const NEW_PREFIX: &str = "pfdata.new.";
+
+/// The name under which the collection that the caller numbered `n` is loaded.
+pub fn new_name(n: usize) -> String {
+    format!("{NEW_PREFIX}{n}")
+}
