@@ -6,6 +6,7 @@
 pub mod finding;
 pub mod mongodb;
 pub mod postgres;
+pub mod redis;
 pub mod shape;
 
 use std::fmt;

@@ -1,0 +1,335 @@
+//! Swapping, refusing and failing, against real Redis servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod redis_support;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use pfdata::error::{Error, Kind};
+use pfdata::store::redis::check::check;
+use pfdata::store::redis::connect::Connection;
+use pfdata::store::redis::load::Expiry;
+use pfdata::store::redis::reply::Reply;
+use pfdata::store::redis::seed::{parse_commands, seed_live};
+use pfdata::store::redis::source::Source;
+use pfdata::store::redis::swap::{SpareState, state};
+use pfdata::store::redis::target::{Back, Target};
+use redis_support::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_swap_happens_once_and_can_be_taken_back() {
+    let server = Server::start(&[]).await;
+    let endpoint = server.at(2);
+    let mut live = server.connect(2).await;
+    run(&mut live, "SET which old").await;
+    let (_, blocks) = snapshot(&endpoint, unruled()).await.unwrap();
+    run(&mut live, "SET which newer").await;
+    assert_eq!(state(&endpoint, "test").await.unwrap(), None);
+
+    // Killed while loading: the next job takes the index over.
+    let target = Target::prepare(&endpoint, "test", "dead").await.unwrap();
+    let spare = target.spare();
+    drop(target);
+    assert_eq!(state(&endpoint, "test").await.unwrap().unwrap().marker.state, SpareState::Loading);
+    let dead = Target::attach(&endpoint, "test", "other").await.unwrap().unwrap();
+    assert!(dead.marker().job == "dead");
+
+    let (mut target, _) = load(&endpoint, "one", blocks.clone(), Expiry::Absolute).await.unwrap();
+    assert_eq!(target.spare(), spare);
+    let found = state(&endpoint, "test").await.unwrap().unwrap();
+    assert_eq!((found.index, found.marker.state), (spare, SpareState::Loaded));
+    // Another process of the same job swaps; ours finds the marker changed, and theirs may repeat.
+    let mut other = Target::attach(&endpoint, "test", "one").await.unwrap().unwrap();
+    other.swap().await.unwrap();
+    other.swap().await.unwrap();
+    assert_eq!(run(&mut live, "GET which").await.text(), Some("old"));
+    assert!(target.swap().await.is_err());
+    assert_eq!(run(&mut live, "GET which").await.text(), Some("old"));
+    let mut again = Target::attach(&endpoint, "test", "one").await.unwrap().unwrap();
+    again.swap().await.unwrap();
+    assert_eq!(run(&mut live, "GET which").await.text(), Some("old"));
+
+    // Undo by the job itself, once.
+    again.swap_back(Back::Undo).await.unwrap();
+    again.swap_back(Back::Undo).await.unwrap();
+    assert_eq!(run(&mut live, "GET which").await.text(), Some("newer"));
+    assert_eq!(again.marker().state, SpareState::Loaded);
+    again.swap().await.unwrap();
+
+    // Rollback by a later job, once, and back again by another.
+    for (job, value) in [("two", "newer"), ("two", "newer"), ("three", "old"), ("four", "newer")] {
+        let mut target = Target::attach(&endpoint, "test", job).await.unwrap().unwrap();
+        target.swap_back(Back::Rollback).await.unwrap();
+        target.swap_back(Back::Rollback).await.unwrap();
+        assert_eq!(run(&mut live, "GET which").await.text(), Some(value), "{job}");
+    }
+    // A rollback can be taken back too, and then be made by another job.
+    let mut target = Target::attach(&endpoint, "test", "four").await.unwrap().unwrap();
+    target.swap_back(Back::Undo).await.unwrap();
+    target.swap_back(Back::Undo).await.unwrap();
+    assert_eq!(run(&mut live, "GET which").await.text(), Some("old"));
+    assert_eq!(target.marker().job, "three");
+    assert_eq!(target.marker().state, SpareState::Previous);
+    let target = Target::attach(&endpoint, "test", "four").await.unwrap().unwrap();
+    assert!(target.drop_new().await.is_err());
+    let target = Target::attach(&endpoint, "test", "four").await.unwrap().unwrap();
+    target.drop_previous().await.unwrap();
+    assert_eq!(state(&endpoint, "test").await.unwrap(), None);
+    assert_eq!(run(&mut server.connect(spare).await, "DBSIZE").await, Reply::Integer(0));
+    assert_eq!(run(&mut live, "GET which").await.text(), Some("old"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_spare_index_is_nobody_elses() {
+    let server = Server::start(&["--databases", "4"]).await;
+    let mut endpoint = server.at(0);
+    endpoint.taken = vec![3];
+    let target = Target::prepare(&endpoint, "test", "a").await.unwrap();
+    assert_eq!(target.spare(), 2);
+    // Another environment's spare is not ours, nor is foreign data.
+    let mut other = server.at(3);
+    other.taken = vec![0];
+    let theirs = Target::prepare(&other, "other", "b").await.unwrap();
+    assert_eq!(theirs.spare(), 1);
+    let mut third = server.at(3);
+    third.taken = vec![0];
+    assert_eq!(Target::prepare(&third, "third", "c").await.unwrap_err().kind(), Kind::Refused);
+    let theirs_live = server.at(1);
+    assert_eq!(Target::prepare(&theirs_live, "x", "d").await.unwrap_err().kind(), Kind::Refused);
+    endpoint.spare_db = Some(1);
+    let error = Target::prepare(&endpoint, "test", "a").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    endpoint.spare_db = Some(0);
+    assert!(Target::prepare(&endpoint, "test", "a").await.is_err());
+    endpoint.spare_db = Some(9);
+    assert!(Target::prepare(&endpoint, "test", "a").await.is_err());
+    endpoint.spare_db = Some(2);
+    assert_eq!(Target::prepare(&endpoint, "test", "e").await.unwrap().spare(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_cannot_take_it_are_refused() {
+    let server = Server::start(&["--maxmemory", "100mb"]).await;
+    let mut connection = server.connect(0).await;
+    run(&mut connection, "CONFIG SET maxmemory-policy volatile-lru").await;
+    let error = Target::prepare(&server.at(0), "test", "a").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.hint_text().is_some());
+    let findings = check(&server.at(0), "test", true).await;
+    assert!(findings.iter().any(|finding| !finding.ok && finding.what == "redis eviction"));
+    run(&mut connection, "CONFIG SET maxmemory-policy noeviction").await;
+    let mut target = Target::prepare(&server.at(0), "test", "a").await.unwrap();
+    assert_eq!(target.require_room(200 << 20).await.unwrap_err().kind(), Kind::Refused);
+    target.require_room(1 << 20).await.unwrap();
+    let findings = check(&server.at(0), "test", true).await;
+    assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
+    assert!(check(&server.at(0), "test", false).await.iter().all(|finding| finding.ok));
+
+    let cluster = Server::start(&["--cluster-enabled", "yes"]).await;
+    let error = Source::open(&cluster.at(0)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert!(error.to_string().contains("cluster"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_is_told_without_the_password() {
+    let server = Server::start(&[]).await;
+    let mut open = server.connect(0).await;
+    run(&mut open, "CONFIG SET requirepass right-password").await;
+    let mut endpoint = server.at(0);
+    let error = Connection::open(&endpoint).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    endpoint.password = Some(pfdata::config::secret::Secret::new("wrong-password"));
+    let error = Connection::open(&endpoint).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(error.to_string().contains(&server.port.to_string()));
+    assert!(!error.to_string().contains("wrong-password"));
+    endpoint.password = Some(pfdata::config::secret::Secret::new("right-password"));
+    let mut admin = Connection::open(&endpoint).await.unwrap();
+    run(&mut admin, "ACL SETUSER reader on >pw ~* +@all -sync").await;
+    endpoint.username = Some("reader".to_owned());
+    endpoint.password = Some(pfdata::config::secret::Secret::new("pw"));
+    let error = snapshot(&endpoint, unruled()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert!(error.to_string().contains("SCAN"), "{error}");
+    let findings = check(&endpoint, "test", false).await;
+    let rights = findings.iter().find(|finding| finding.what == "redis rights").unwrap();
+    assert!(!rights.ok && rights.hint.as_deref().unwrap().contains("+sync"), "{rights:?}");
+    // Digests are verified key by key where SYNC is forbidden.
+    run(&mut admin, "SET a 1").await;
+    endpoint.username = None;
+    endpoint.password = Some(pfdata::config::secret::Secret::new("right-password"));
+    let (_, blocks) = snapshot(&endpoint, unruled()).await.unwrap();
+    endpoint.username = Some("reader".to_owned());
+    endpoint.password = Some(pfdata::config::secret::Secret::new("pw"));
+    let (mut target, _) = load(&endpoint, "a", blocks, Expiry::Absolute).await.unwrap();
+    assert!(target.verify(true).await.unwrap().digests);
+    // Nothing listens there.
+    endpoint.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_eq!(Connection::open(&endpoint).await.unwrap_err().kind(), Kind::Unreachable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_told_and_leaves_the_live_index_alone() {
+    let server = Server::start(&[]).await;
+    let mut live = server.connect(0).await;
+    fill(&mut live).await;
+    let before = picture(&mut live).await;
+    let (_, blocks) = snapshot(&server.at(0), unruled()).await.unwrap();
+    let good = blocks.concat();
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    let mut crc = good.clone();
+    *crc.last_mut().unwrap() ^= 1;
+    let short = good[..good.len() - 9].to_vec();
+    let long = [good.as_slice(), b"x"].concat();
+    for bad in [flipped, crc, short, long] {
+        let error = load(&server.at(0), "a", vec![bad], Expiry::Absolute).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Failed, "{error}");
+    }
+    let found = state(&server.at(0), "test").await.unwrap().unwrap();
+    assert_eq!(found.marker.state, SpareState::Loading);
+    assert_eq!(picture(&mut live).await, before);
+    let (target, _) = load(&server.at(0), "b", vec![good], Expiry::Absolute).await.unwrap();
+    target.drop_new().await.unwrap();
+    assert_eq!(state(&server.at(0), "test").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_target_and_seeds() {
+    let server = Server::start(&[]).await;
+    let mut live = server.connect(0).await;
+    run(&mut live, "SET old 1").await;
+    let (mut target, report) =
+        load(&server.at(0), "a", Vec::new(), Expiry::Absolute).await.unwrap();
+    assert_eq!(report.keys, 0);
+    target.verify(true).await.unwrap();
+    let seed = parse_commands(b"SET \"a key\" 'va lue'\n# remark\nHSET h f v\n").unwrap();
+    assert_eq!(target.run_commands(&seed).await.unwrap(), 2);
+    target.swap().await.unwrap();
+    assert_eq!(run(&mut live, "DBSIZE").await, Reply::Integer(2));
+    let value = live.run("GET", &[b"GET", b"a key"]).await.unwrap();
+    assert_eq!(value.text(), Some("va lue"));
+    // A wrong number of arguments is found before anything happens, a wrong type while it does.
+    let seed = parse_commands(b"SET x 1\nHSET h\n").unwrap();
+    let error = seed_live(&server.at(0), &seed).await.unwrap_err();
+    assert!(error.to_string().contains("line 2"), "{error}");
+    assert_eq!(run(&mut live, "EXISTS x").await, Reply::Integer(0));
+    let seed = parse_commands(b"SET x 1\nLPUSH h secret\n").unwrap();
+    let error = seed_live(&server.at(0), &seed).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Partial);
+    assert!(!error.to_string().contains("secret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_differ_stay() {
+    let (from, to) = (Server::start(&[]).await, Server::start(&[]).await);
+    let mut source = from.connect(0).await;
+    let one = b"#!lua name=one\nredis.register_function('f', function() return 1 end)";
+    let two = b"#!lua name=one\nredis.register_function('f', function() return 2 end)";
+    source.run("FUNCTION", &[b"FUNCTION", b"LOAD", one]).await.unwrap();
+    let mut target = to.connect(0).await;
+    target.run("FUNCTION", &[b"FUNCTION", b"LOAD", two]).await.unwrap();
+    let (summary, blocks) = snapshot(&from.at(0), unruled()).await.unwrap();
+    assert_eq!((summary.keys, summary.functions), (0, 1));
+    let (_, report) = load(&to.at(0), "a", blocks, Expiry::Absolute).await.unwrap();
+    assert_eq!(report.functions_loaded, 0);
+    assert!(report.remarks.iter().any(|remark| remark.contains("`one`")), "{report:?}");
+    assert_eq!(run(&mut target, "FCALL f 0").await, Reply::Integer(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shared_server_is_read_too() {
+    let url = std::env::var("PFDATA_TEST_REDIS_URL").expect("PFDATA_TEST_REDIS_URL must be set");
+    let url = url::Url::parse(&url).unwrap();
+    let server = Server::start(&[]).await;
+    let mut endpoint = server.at(8);
+    endpoint.host = url.host_str().unwrap().to_owned();
+    endpoint.port = url.port().unwrap_or(6379);
+    endpoint.spare_db = Some(9);
+    let mut live = Connection::open_at(&endpoint, 8).await.unwrap();
+    run(&mut live, "FLUSHDB").await;
+    run(&mut live, "SET a 1").await;
+    let (summary, blocks) = snapshot(&endpoint, unruled()).await.unwrap();
+    assert_eq!(summary.keys, 1);
+    let (mut target, _) = load(&endpoint, "a", blocks, Expiry::Absolute).await.unwrap();
+    assert_eq!(target.spare(), 9);
+    target.verify(true).await.unwrap();
+    target.swap().await.unwrap();
+    target.drop_previous().await.unwrap();
+    run(&mut live, "FLUSHDB").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_while_it_is_read_is_an_error() {
+    let mut server = Server::start(&["--rdb-key-save-delay", "2000"]).await;
+    let mut source = server.connect(0).await;
+    run(&mut source, "DEBUG POPULATE 20000 k 1000").await;
+    let endpoint = server.at(0);
+    let reading = tokio::spawn(async move { snapshot(&endpoint, unruled()).await });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    server.child.kill().unwrap();
+    let outcome: std::result::Result<_, Error> = reading.await.unwrap().map(|_| ());
+    assert!(outcome.is_err());
+}
+
+/// Runs openssl in `dir`.
+fn openssl(dir: &std::path::Path, arguments: &str) {
+    let done = std::process::Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(dir)
+        .output()
+        .expect("openssl must be on PATH");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+    openssl(dir.path(), &format!("{new} -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(dir.path(), &format!("{new} -subj /CN=other -keyout other.key -out other.pem"));
+    std::fs::write(dir.path().join("names"), "subjectAltName=IP:127.0.0.1").unwrap();
+    let request = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=redis";
+    openssl(dir.path(), &format!("{request} -keyout redis.key -out redis.csr"));
+    let sign = "x509 -req -days 2 -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial";
+    openssl(dir.path(), &format!("{sign} -extfile names -out redis.pem"));
+    let tls_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let server = Server::start(&[
+        "--tls-port",
+        &tls_port.to_string(),
+        "--tls-cert-file",
+        &path("redis.pem"),
+        "--tls-key-file",
+        &path("redis.key"),
+        "--tls-ca-cert-file",
+        &path("ca.pem"),
+        "--tls-auth-clients",
+        "no",
+    ])
+    .await;
+    let mut endpoint = server.at(0);
+    endpoint.port = tls_port;
+    endpoint.tls.required = true;
+    endpoint.tls.verify = true;
+    endpoint.tls.ca = Some(dir.path().join("ca.pem"));
+    run(&mut server.connect(0).await, "SET a 1").await;
+    let (summary, blocks) = snapshot(&endpoint, unruled()).await.unwrap();
+    assert_eq!(summary.keys, 1);
+    let (mut target, _) = load(&endpoint, "a", blocks, Expiry::Absolute).await.unwrap();
+    target.verify(true).await.unwrap();
+    endpoint.tls.tls13_only = true;
+    Connection::open(&endpoint).await.unwrap();
+    endpoint.tls.ca = Some(dir.path().join("other.pem"));
+    assert_eq!(Connection::open(&endpoint).await.unwrap_err().kind(), Kind::Unreachable);
+    endpoint.tls.ca = Some(dir.path().join("absent.pem"));
+    assert_eq!(Connection::open(&endpoint).await.unwrap_err().kind(), Kind::Usage);
+    endpoint.tls.verify = false;
+    Connection::open(&endpoint).await.unwrap();
+    // A server that speaks in the clear is not spoken to.
+    endpoint.port = server.port;
+    assert_eq!(Connection::open(&endpoint).await.unwrap_err().kind(), Kind::Unreachable);
+}
