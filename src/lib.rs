@@ -5,4 +5,5 @@ pub mod anonymize;
 pub mod config;
 pub mod error;
 pub mod pipeline;
+pub mod repository;
 pub mod store;
