@@ -1,9 +1,54 @@
-//! pfdata owns the life of an environment's data. The map of the code is completed as its rooms are.
+//! pfdata owns the life of an environment's data: it snapshots, anonymizes, restores, seeds and
+//! refreshes the Postgres, Redis and MongoDB stores of each environment.
+//!
+//! # The map
+//!
+//! ```text
+//! main         parse, run, print the error once, exit code
+//! cli/         one file per subcommand: flags → plan → confirm → job → print
+//! output/      the only code that prints: human, json, tables, progress, confirmation
+//! config/      layers, environments, secrets (a type that cannot be printed), policy classes
+//! job/         one file or folder per job: plan() → execute() → Summary; the journal
+//! store/       postgres/ mongodb/ redis/, each: connect catalog source target swap check
+//! anonymize/   rules, coverage, pseudonyms (keyed), transformers/ (one file each)
+//! pipeline/    source → transform → compress → hash → repository; blocks, bounded
+//! repository/  manifest, ids, part reader and writer, leases, facts
+//! seed/        files of known data that an environment gets on top
+//! error        what failed, on what, why, and what to do; the exit codes
+//! ```
+//!
+//! Later issues bring `retention/`, `migrate/`, `schedule/` and `report/`.
+//!
+//! # The journey of a row
+//!
+//! 1. [`cli`] reads the flags; [`config`] says which environment that is and what its class allows.
+//! 2. [`job::snapshot`] opens every store at one consistency point, and asks [`anonymize`] whether
+//!    the rules cover all that is there. If not, it stops.
+//! 3. A store's reader fills [`pipeline::block::Block`]s of about a mebibyte, whole rows each, as
+//!    [`pipeline::block::Raw`]. A bounded channel hands them to a blocking thread.
+//! 4. There a [`pipeline::transform::BlockTransform`] turns them into
+//!    [`pipeline::block::Cleared`]: through the rules, or under a
+//!    [`config::policy::Permit`], which only the policy gives out. Nothing else can be stored.
+//! 5. [`repository::part`] hashes, digests, compresses, hashes again and writes, under a temporary
+//!    name until the part is whole and synced. The manifest comes last: with it the snapshot
+//!    exists.
+//! 6. [`job::load`] verifies the stored bytes, loads them beside what is live, reads them back,
+//!    compares counts and digests, applies SQL and seeds, and only then swaps: per store, each
+//!    swap journaled, so that a crash between two is finished or undone by the next job.
+//!
+//! # Boundaries (`tests/boundaries.rs` holds them)
+//!
+//! Stores know nothing of rules, compression or retention; the repository knows nothing of how a
+//! store is spoken to; only `output` prints; only `cli` uses clap; only `main` exits.
 #![warn(missing_docs)]
 
 pub mod anonymize;
+pub mod cli;
 pub mod config;
 pub mod error;
+pub mod job;
+pub mod output;
 pub mod pipeline;
 pub mod repository;
+pub mod seed;
 pub mod store;

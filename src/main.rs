@@ -1,3 +1,7 @@
-//! The `pfdata` command.
+//! The `pfdata` command: parse, run, print the error once, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pfdata::cli::main()
+}

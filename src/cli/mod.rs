@@ -1,0 +1,326 @@
+//! The command line: one file per subcommand, each flags → plan → confirm → job → print.
+
+mod check;
+mod completions;
+mod config;
+mod list;
+mod man;
+mod refresh;
+mod restore;
+mod rollback;
+mod rules;
+mod seed;
+mod show;
+mod snapshot;
+mod status;
+mod unbuilt;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, Environment, policy::Class};
+use crate::error::{Error, Kind, OrFail, Result};
+use crate::job::Run;
+use crate::job::stop::{Stop, interrupted};
+use crate::output::logging::{self, LogFormat};
+use crate::output::progress::Display;
+use crate::output::{Color, Printer, confirm};
+use crate::store::StoreKind;
+
+const EXAMPLES: &str = "Examples:
+  pfdata snapshot production                  an anonymized snapshot of production
+  pfdata refresh development --dry-run        what a refresh would do
+  pfdata refresh development                  replace development with the newest anonymized snapshot
+  pfdata rollback development                 take that back
+  pfdata status                               every environment at a glance";
+
+/// Snapshots, anonymizes, restores, seeds and refreshes the Postgres, Redis and MongoDB data of an
+/// environment.
+#[derive(Debug, Parser)]
+#[command(name = "pfdata", version, about, after_help = EXAMPLES, propagate_version = true)]
+#[command(infer_subcommands = false, infer_long_args = false, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Globals {
+    /// The folder with the environments' files
+    #[arg(
+        long,
+        global = true,
+        env = "PFDATA_CONFIG_DIR",
+        default_value = "config",
+        value_name = "DIR"
+    )]
+    config_dir: PathBuf,
+    /// Answer with one JSON document on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Only errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// More log lines; repeat for more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// No bars, no progress lines
+    #[arg(long, global = true)]
+    no_progress: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: ColorArg,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormatArg,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormatArg {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take a snapshot of an environment's stores
+    Snapshot(snapshot::Arguments),
+    /// Load a snapshot into an environment and swap it in
+    Restore(restore::Arguments),
+    /// Replace an environment's data with an anonymized snapshot of another's
+    Refresh(refresh::Arguments),
+    /// Swap the data from before the last restore or refresh back in
+    Rollback(rollback::Arguments),
+    /// Apply seed files to an environment
+    Seed(seed::Arguments),
+    /// Look at the rules: coverage, preview, transformers
+    Rules(rules::Arguments),
+    /// List snapshots
+    #[command(alias = "ls")]
+    List(list::Arguments),
+    /// Show what a snapshot holds
+    Show(show::Arguments),
+    /// Read snapshots back and compare them with their manifests
+    Verify(verify::Arguments),
+    /// Check the stores, the tools, the rules and the repository
+    Check(check::Arguments),
+    /// Every environment at a glance
+    Status(status::Arguments),
+    /// Look at the configuration
+    Config(config::Arguments),
+    /// Print shell completions
+    Completions(completions::Arguments),
+    /// Write man pages
+    Man(man::Arguments),
+    #[command(flatten)]
+    Unbuilt(unbuilt::Command),
+}
+
+/// How a command ended, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// 0.
+    Done,
+    /// 4: it found something and has said what.
+    Findings,
+}
+
+/// What every command gets.
+struct App {
+    printer: Printer,
+    config_dir: PathBuf,
+    run: Run,
+}
+
+/// Runs the process: everything but the exit itself.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let globals = &cli.globals;
+    let printer = Printer {
+        json: globals.json,
+        quiet: globals.quiet,
+        no_progress: globals.no_progress,
+        color: match globals.color {
+            ColorArg::Auto => Color::Auto,
+            ColorArg::Always => Color::Always,
+            ColorArg::Never => Color::Never,
+        },
+    };
+    let format = match globals.log_format {
+        LogFormatArg::Text => LogFormat::Text,
+        LogFormatArg::Json => LogFormat::Json,
+    };
+    logging::start(format, globals.verbose);
+    let app = App { printer, config_dir: globals.config_dir.clone(), run: Run::default() };
+    let code = match run(&app, cli.command) {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Findings) => Kind::Findings.exit_code(),
+        Err(error) => {
+            printer.error(&error);
+            error.kind().exit_code()
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// clap's own message: help and version go to stdout and are no error, the rest is exit 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if json && error.use_stderr() {
+        let text = error.render().to_string();
+        let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
+        let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+        let message = lines.join(" ").trim_start_matches("error: ").to_owned();
+        Printer { json, ..Printer::default() }.error(&Error::usage(message));
+    } else if error.print().is_err() {
+        // The reader of our help has gone; there is nobody left to tell.
+        return ExitCode::from(Kind::Failed.exit_code());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.exit_code()))
+}
+
+fn run(app: &App, command: Command) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .or_fail(|| "cannot start the runtime")?;
+    let work = interruptible(app.run.stop.clone(), dispatch(app, command));
+    let outcome = runtime.block_on(work);
+    // Blocking threads whose channels have closed end by themselves; do not wait for slow ones.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}
+
+/// Runs `work` until it ends or a signal asks to stop. A job that can undo what it did gets the
+/// time to do so; anything else is dropped, and a second signal drops that too.
+async fn interruptible(stop: Stop, work: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).or_fail(|| "cannot watch for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).or_fail(|| "cannot watch for signals")?;
+    let mut work = std::pin::pin!(work);
+    for _ in 0..2 {
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if !stop.ask() {
+            break;
+        }
+    }
+    Err(interrupted().hint("nothing half-done is visible; the next job cleans up what is left"))
+}
+
+async fn dispatch(app: &App, command: Command) -> Result<Outcome> {
+    match command {
+        Command::Snapshot(arguments) => snapshot::run(app, arguments).await,
+        Command::Restore(arguments) => restore::run(app, arguments).await,
+        Command::Refresh(arguments) => refresh::run(app, arguments).await,
+        Command::Rollback(arguments) => rollback::run(app, arguments).await,
+        Command::Seed(arguments) => seed::run(app, arguments).await,
+        Command::Rules(arguments) => rules::run(app, arguments).await,
+        Command::List(arguments) => list::run(app, &arguments),
+        Command::Show(arguments) => show::run(app, &arguments),
+        Command::Verify(arguments) => verify::run(app, arguments).await,
+        Command::Check(arguments) => check::run(app, arguments).await,
+        Command::Status(arguments) => status::run(app, &arguments).await,
+        Command::Config(arguments) => config::run(app, &arguments),
+        Command::Completions(arguments) => completions::run(app, &arguments),
+        Command::Man(arguments) => man::run(app, &arguments),
+        Command::Unbuilt(command) => command.run(),
+    }
+}
+
+impl App {
+    /// The configuration, with overrides for the environment acted on.
+    fn config(&self, target: Option<&str>) -> Result<Config> {
+        Config::load(&self.config_dir, target)
+    }
+
+    /// The configuration and the environment acted on: the one named, else `PFDATA_ENV`, else
+    /// development. One that was not named must not be live.
+    fn environment(&self, named: Option<&str>) -> Result<(Config, Environment)> {
+        let fallback = std::env::var("PFDATA_ENV").ok().filter(|name| !name.is_empty());
+        let name =
+            named.map(str::to_owned).or(fallback).unwrap_or_else(|| "development".to_owned());
+        let config = self.config(Some(&name))?;
+        let environment = config.environment(&name)?;
+        if named.is_none() && environment.class == Class::Live {
+            return Err(Error::refused(format!(
+                "`{}` is live and was not named",
+                environment.name
+            ))
+            .hint("name it on the command line"));
+        }
+        Ok((config, environment))
+    }
+
+    /// Makes sure that `environment` is meant; `given` may be one of its short names. Waits for a
+    /// terminal on a thread of its own, so that signals are heard meanwhile.
+    async fn confirm(
+        &self,
+        environment: &str,
+        given: Option<&str>,
+        what: &'static str,
+    ) -> Result<()> {
+        let config = self.config(None)?;
+        let given = given.map(|name| config.resolve_name(name).unwrap_or_else(|_| name.to_owned()));
+        let (printer, environment) = (self.printer, environment.to_owned());
+        crate::job::blocking(move || {
+            confirm::environment(&printer, &environment, given.as_deref(), what)
+        })
+        .await
+    }
+
+    /// Shows progress while a job runs.
+    fn display(&self) -> Display {
+        Display::start(&self.printer, &self.run.progress)
+    }
+}
+
+/// `--store postgres,redis,mongodb`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StoreArg {
+    Postgres,
+    Redis,
+    Mongodb,
+}
+
+impl From<StoreArg> for StoreKind {
+    fn from(store: StoreArg) -> Self {
+        match store {
+            StoreArg::Postgres => Self::Postgres,
+            StoreArg::Redis => Self::Redis,
+            StoreArg::Mongodb => Self::Mongodb,
+        }
+    }
+}
+
+fn stores(given: &[StoreArg]) -> Option<Vec<StoreKind>> {
+    (!given.is_empty()).then(|| given.iter().map(|store| (*store).into()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,99 @@
+//! `pfdata show SNAPSHOT`.
+
+use clap::Args;
+
+use super::{App, Outcome};
+use crate::error::Result;
+use crate::job::repositories;
+use crate::output::table::Table;
+use crate::output::{bytes, count};
+use crate::repository::manifest::Manifest;
+use crate::store::Level;
+
+/// Flags of `show`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// An id, a prefix of one, ENV@latest, ENV/SET@latest, ENV@2026-08-01
+    #[arg(value_name = "SNAPSHOT")]
+    snapshot: String,
+}
+
+/// Runs it.
+pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
+    let config = app.config(None)?;
+    let wanted = repositories::parse(&config, &arguments.snapshot)?;
+    let stored = repositories::shelf(&config)?.find(&wanted, None)?;
+    if app.printer.json {
+        app.printer.document("show", &stored.manifest)?;
+    } else {
+        app.printer.answer(&text(&stored.manifest))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn text(manifest: &Manifest) -> String {
+    let mut head = Table::new(&[]);
+    let mut line = |name: &str, value: String| head.row([name.to_owned(), value]);
+    line("snapshot", manifest.id.clone());
+    line("of", format!("{}/{} ({})", manifest.environment, manifest.set, manifest.class.word()));
+    line("clearance", manifest.clearance.word().to_owned());
+    line("created", manifest.created.to_string());
+    line("finished", manifest.finished.to_string());
+    line("holds", if manifest.whole { "every store, whole".into() } else { "a part".into() });
+    line(
+        "size",
+        format!("{} stored as {}", bytes(manifest.bytes_plain()), bytes(manifest.bytes_stored())),
+    );
+    if let Some(rules) = &manifest.anonymized {
+        let digest = rules.rules_digest.get(..12).unwrap_or(&rules.rules_digest);
+        line("rules", format!("{digest}, {} masked, {} kept", rules.masked, rules.kept));
+        line("key", rules.key_fingerprint.clone());
+    }
+    if let Some(note) = &manifest.note {
+        line("note", note.clone());
+    }
+    for (key, value) in &manifest.tags {
+        line("tag", format!("{key}={value}"));
+    }
+    let mut text = head.render();
+    for store in &manifest.stores {
+        let level = match store.consistency.level {
+            Level::PointInTime => "point in time",
+            Level::BestEffort => "best effort",
+        };
+        text.push_str(&format!(
+            "\n\n{} {} ({level}, {}), {} parts\n",
+            store.store,
+            store.server_version,
+            store.consistency.point,
+            store.parts.len()
+        ));
+        let mut table = Table::new(&["COLLECTION", "RECORDS", "RAW", "STORED", "DIGEST"]);
+        for collection in &store.collections {
+            let parts = store.parts.iter().filter(|part| {
+                part.name == collection.name && part.namespace == collection.namespace
+            });
+            let (plain, stored) = parts.fold((0, 0), |(plain, stored), part| {
+                (plain + part.bytes_plain, stored + part.bytes_stored)
+            });
+            let name = if collection.namespace.is_empty() {
+                collection.name.clone()
+            } else {
+                format!("{}.{}", collection.namespace, collection.name)
+            };
+            table.row([
+                name,
+                count(collection.records),
+                bytes(plain),
+                bytes(stored),
+                collection.digest.to_string(),
+            ]);
+        }
+        table.right(&[1, 2, 3]);
+        text.push_str(&table.render());
+        for remark in &store.remarks {
+            text.push_str(&format!("\n  note: {remark}"));
+        }
+    }
+    text
+}

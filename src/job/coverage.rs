@@ -1,0 +1,212 @@
+//! What the rules say about a live environment: `rules check` and `rules preview`.
+//!
+//! Postgres is judged by its catalog. Documents and keys have no schema, so that a sample of them
+//! is looked at; a snapshot judges every one. Original values never leave this room: a preview
+//! holds what the rules make of them.
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::rules;
+use crate::anonymize::{Coverage, Key, RuleSet};
+use crate::config::Environment;
+use crate::error::{Error, Result};
+use crate::pipeline::block::{Block, Raw};
+use crate::store::StoreKind;
+use crate::store::mongodb::source as mongodb;
+use crate::store::redis;
+
+/// How many documents of a collection and how many keys `rules check` looks at.
+const SAMPLE: usize = 2_000;
+
+/// A place before and after, as far as it may be shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// The store.
+    pub store: StoreKind,
+    /// Table, collection or key.
+    pub place: String,
+    /// What the rules made of a row or a document.
+    pub masked: serde_json::Value,
+}
+
+/// Which places the rules cover.
+pub async fn check(environment: &Environment) -> Result<Coverage> {
+    let (rules, key) = rules::load(environment)?;
+    let mut coverage = Coverage::default();
+    for store in environment.stores() {
+        coverage.merge(match store {
+            StoreKind::Postgres => check_postgres(environment, &rules, &key).await?,
+            StoreKind::Mongodb => check_mongodb(environment, &rules, &key).await?,
+            StoreKind::Redis => check_redis(environment, &rules, &key).await?,
+        });
+    }
+    Ok(coverage)
+}
+
+fn missing(store: StoreKind) -> Error {
+    Error::usage(format!("there is no {store}"))
+}
+
+async fn check_postgres(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
+    let endpoint = environment.postgres()?.ok_or_else(|| missing(StoreKind::Postgres))?;
+    let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
+    let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
+    Ok(rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?.coverage())
+}
+
+async fn check_mongodb(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
+    let endpoint = environment.mongodb()?.ok_or_else(|| missing(StoreKind::Mongodb))?;
+    let source = mongodb::Source::open(&endpoint, mongodb::SourceOptions::default()).await?;
+    let (shapes, positions) = source.with_documents();
+    let plan = rules.mongodb(&shapes, key)?;
+    let mut coverage = plan.coverage();
+    for (at, position) in positions.into_iter().enumerate().filter(|(_, at)| *at < shapes.len()) {
+        let mut observer = plan.observer(position)?;
+        for block in sample(&source, at).await? {
+            observer.observe(block.bytes())?;
+        }
+        // The rules tell what they cover; the documents tell what they do not.
+        coverage.entries.extend(observer.finish().uncovered().cloned());
+    }
+    Ok(coverage)
+}
+
+/// The first documents of a collection.
+async fn sample(source: &mongodb::Source, collection: usize) -> Result<Vec<Block<Raw>>> {
+    let Some(part) = source.parts().into_iter().find(|part| part.collection == collection) else {
+        return Ok(Vec::new());
+    };
+    let (sender, mut receiver) = mpsc::channel(1);
+    let mut blocks = Vec::new();
+    let reading = source.read(&part, sender);
+    let taking = async {
+        let mut seen = 0;
+        while let Some(block) = receiver.recv().await {
+            seen += block.records();
+            blocks.push(block);
+            if seen >= SAMPLE as u64 {
+                return true;
+            }
+        }
+        false
+    };
+    // Enough is enough: dropping the reader ends its cursor.
+    tokio::select! {
+        _ = taking => {}
+        read = reading => { read?; while let Ok(block) = receiver.try_recv() { blocks.push(block); } }
+    }
+    Ok(blocks)
+}
+
+async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
+    let endpoint = environment.redis()?.ok_or_else(|| missing(StoreKind::Redis))?;
+    let plan = rules.redis(key)?;
+    let mut coverage = plan.coverage();
+    let mut observer = plan.observer();
+    for (key, kind) in redis::catalog::sample_keys(&endpoint, SAMPLE).await? {
+        observer.observe(&key, kind);
+    }
+    let seen = observer.finish();
+    coverage.entries.extend(seen.uncovered().cloned());
+    Ok(coverage)
+}
+
+/// What the rules make of the first rows and documents of each place.
+pub async fn preview(
+    environment: &Environment,
+    limit: usize,
+    only: &[String],
+) -> Result<Vec<Preview>> {
+    let (rules, key) = rules::load(environment)?;
+    let mut shown = Vec::new();
+    if environment.stores().contains(&StoreKind::Postgres) {
+        preview_postgres(environment, &rules, &key, limit, only, &mut shown).await?;
+    }
+    if environment.stores().contains(&StoreKind::Mongodb) {
+        preview_mongodb(environment, &rules, &key, limit, only, &mut shown).await?;
+    }
+    Ok(shown)
+}
+
+fn wanted(only: &[String], place: &str) -> bool {
+    only.is_empty() || only.iter().any(|name| name == place)
+}
+
+async fn preview_postgres(
+    environment: &Environment,
+    rules: &RuleSet,
+    key: &Key,
+    limit: usize,
+    only: &[String],
+    shown: &mut Vec<Preview>,
+) -> Result<()> {
+    let endpoint = environment.postgres()?.ok_or_else(|| missing(StoreKind::Postgres))?;
+    let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
+    let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
+    let plan = rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?;
+    for (at, table) in catalog.tables.iter().enumerate() {
+        let place = table.full_name();
+        if !wanted(only, &place) && !wanted(only, &table.name) {
+            continue;
+        }
+        let rows = crate::store::postgres::sample::first_rows(&client, table, limit).await?;
+        for row in rows {
+            let mut masked = serde_json::Map::new();
+            for (column, value) in row.iter().enumerate() {
+                let value = plan.apply_one(at, column, value.as_deref())?;
+                masked.insert(table.columns[column].name.clone(), value.into());
+            }
+            shown.push(Preview {
+                store: StoreKind::Postgres,
+                place: place.clone(),
+                masked: masked.into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn preview_mongodb(
+    environment: &Environment,
+    rules: &RuleSet,
+    key: &Key,
+    limit: usize,
+    only: &[String],
+    shown: &mut Vec<Preview>,
+) -> Result<()> {
+    let endpoint = environment.mongodb()?.ok_or_else(|| missing(StoreKind::Mongodb))?;
+    let source = mongodb::Source::open(&endpoint, mongodb::SourceOptions::default()).await?;
+    let (shapes, positions) = source.with_documents();
+    let plan = rules.mongodb(&shapes, key)?;
+    for (at, position) in positions.into_iter().enumerate().filter(|(_, at)| *at < shapes.len()) {
+        let place = &shapes[position].name;
+        if !wanted(only, place) {
+            continue;
+        }
+        let blocks = sample(&source, at).await?;
+        let documents = blocks.iter().flat_map(|block| documents(block.bytes())).take(limit);
+        for document in documents {
+            let masked = plan.apply_one(position, document?)?;
+            let masked = crate::store::mongodb::extended_json::of_bytes(&masked)?;
+            shown.push(Preview { store: StoreKind::Mongodb, place: place.clone(), masked });
+        }
+    }
+    Ok(())
+}
+
+/// The documents of a block, one by one.
+fn documents(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8]>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let length = crate::pipeline::digest::document_length(rest);
+        Some(length.map(|length| {
+            let (document, tail) = rest.split_at(length);
+            rest = tail;
+            document
+        }))
+    })
+}

@@ -1,0 +1,124 @@
+//! What a load left that did not get to its end: finished or undone, never left.
+
+use std::path::Path;
+
+use super::{
+    Command, Crashed, How, Ready, Record, crashed as crashed_loads, mongodb, postgres, redis, swap,
+};
+use crate::config::Environment;
+use crate::error::{Kind, Result};
+use crate::job::journal::{Journal, Outcome};
+use crate::job::snapshot;
+use crate::pipeline::progress::Progress;
+use crate::repository::files;
+use crate::store::StoreKind;
+
+/// What was done about a crashed load.
+#[derive(Debug, Clone)]
+pub struct Recovered {
+    /// Its job id.
+    pub job: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Deals with every crashed load of an environment. The caller holds its lease alone.
+pub async fn crashed(
+    root: &Path,
+    environment: &Environment,
+    progress: &Progress,
+) -> Result<Vec<Recovered>> {
+    let mut done = Vec::new();
+    for Crashed { journal, record, ready } in crashed_loads(root, &environment.name)? {
+        tracing::warn!(job = journal.job(), "dealing with a load that crashed");
+        let outcome = match &ready {
+            None => remove(environment, &record, &journal).await.map(|()| Outcome::Removed)?,
+            Some(ready) => finish_or_undo(environment, ready, &journal, progress).await?,
+        };
+        if outcome != Outcome::RolledForward {
+            forget_kept(root, &environment.name, journal.job())?;
+        }
+        journal.done(outcome, None)?;
+        done.push(Recovered { job: journal.job().to_owned(), outcome });
+    }
+    Ok(done)
+}
+
+/// A load that crashed before the first swap is undone: nobody has seen its data. One that
+/// crashed between two swaps is finished, for everything was verified before the first; when a
+/// store cannot be swapped any more, it is undone.
+async fn finish_or_undo(
+    environment: &Environment,
+    ready: &Ready,
+    journal: &Journal,
+    progress: &Progress,
+) -> Result<Outcome> {
+    if swap::swapped(environment, ready, journal.job()).await?.is_empty() {
+        swap::undo(environment, ready, journal.job(), progress).await?;
+        return Ok(Outcome::RolledBack);
+    }
+    match swap::all(environment, ready, journal).await {
+        Ok(_) => Ok(Outcome::RolledForward),
+        // Nothing can be decided about a store that does not answer.
+        Err(error) if error.kind() == Kind::Unreachable => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "the crashed load cannot be finished; undoing it");
+            swap::undo(environment, ready, journal.job(), progress).await?;
+            Ok(Outcome::RolledBack)
+        }
+    }
+}
+
+/// Undoes a load of this process that failed or was interrupted: before it was ready its new data
+/// is dropped, later its swaps are taken back.
+pub async fn failed(
+    environment: &Environment,
+    root: &Path,
+    record: &Record,
+    ready: Option<&Ready>,
+    journal: &Journal,
+    progress: &Progress,
+) -> Result<Outcome> {
+    let outcome = match ready {
+        None => remove(environment, record, journal).await.map(|()| Outcome::Failed)?,
+        Some(ready) => {
+            swap::undo(environment, ready, journal.job(), progress).await?;
+            Outcome::RolledBack
+        }
+    };
+    forget_kept(root, &environment.name, journal.job())?;
+    Ok(outcome)
+}
+
+/// Removes the snapshot of MongoDB that an undone job took before its swap: what it holds is live
+/// again, and a rollback must not take it for the data from before the last load.
+fn forget_kept(root: &Path, environment: &str, job: &str) -> Result<()> {
+    let taking = Journal::at(root, environment, &format!("{job}-previous"));
+    let Some(record) = taking.read::<snapshot::Record>("plan")? else { return Ok(()) };
+    files::remove(&record.folder.join("manifest.json"))?;
+    files::remove_folder(&record.folder)
+}
+
+/// Drops what was loaded beside the live data. A rollback's "new" data is the previous one of
+/// Postgres and Redis, which stays; only what it loaded of MongoDB goes.
+async fn remove(environment: &Environment, record: &Record, journal: &Journal) -> Result<()> {
+    let configured = environment.stores();
+    // A store that is no longer configured is out of reach, and so is what is left in it.
+    let loaded = |store: StoreKind| match record.stores.get(&store) {
+        _ if !configured.contains(&store) => false,
+        Some(How::Snapshot | How::Empty) => {
+            record.command != Command::Rollback || store == StoreKind::Mongodb
+        }
+        None => false,
+    };
+    if loaded(StoreKind::Postgres) {
+        postgres::drop_new(environment).await?;
+    }
+    if loaded(StoreKind::Redis) {
+        redis::drop_new(environment, journal.job()).await?;
+    }
+    if loaded(StoreKind::Mongodb) {
+        mongodb::drop_new(environment).await?;
+    }
+    Ok(())
+}

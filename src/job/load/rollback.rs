@@ -1,0 +1,264 @@
+//! Rolling back: the data from before the last load is swapped back in.
+//!
+//! What is live now becomes the previous data, so that a rollback can itself be rolled back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::execute::deal_with_the_past_of;
+use super::plan::Request;
+use super::{
+    Command, Holds, How, Loaded, Ready, Record, Summary, guard, holds, mongodb, postgres, recover,
+    redis, swap,
+};
+use crate::config::{Environment, JobKind};
+use crate::error::{Error, Result};
+use crate::job::journal::{Journal, Outcome};
+use crate::job::{Plan, Run, Step, repositories, snapshot};
+use crate::repository::lease::{Lease, Mode};
+use crate::repository::process::Holder;
+use crate::repository::{Stored, id};
+use crate::store::StoreKind;
+
+/// A rollback that is decided on.
+pub struct RollbackPlan {
+    /// What a dry run prints.
+    pub view: Plan,
+    /// The environment that changes.
+    pub environment: Environment,
+    /// Whether `--rollback-ready` or `--discard-target` was given.
+    pub guarded: bool,
+    kept: Option<Kept>,
+    request: Request,
+}
+
+/// Decides on a rollback: the stores of the last load that have something to go back to. What a
+/// crashed load left is only known once it has been dealt with, which a plan must not do.
+pub async fn plan(environment: Environment, request: &Request) -> Result<RollbackPlan> {
+    environment.refuse_unbuilt(JobKind::Rollback, None)?;
+    guard::discard(&environment, request)?;
+    let main = repositories::open_main(&environment, false)?;
+    let mut plan = RollbackPlan {
+        view: Plan::new("rollback", format!("rollback {}", environment.name)),
+        guarded: request.rollback_ready || request.discard_target.is_some(),
+        environment,
+        kept: None,
+        request: request.clone(),
+    };
+    let crashed = super::crashed(main.root(), &plan.environment.name)?;
+    if crashed.is_empty() {
+        let kept = kept(&plan.environment, main.root()).await?;
+        describe(&kept, &mut plan.view);
+        plan.kept = Some(kept);
+    }
+    for load in crashed {
+        let job = load.journal.job();
+        plan.view.action("recover", None, format!("finish or undo job {job}, which crashed"));
+        plan.view.action("swap back", None, "what is kept from before the last load then");
+    }
+    Ok(plan)
+}
+
+/// What there is to go back to.
+struct Kept {
+    stores: Vec<(StoreKind, Option<String>)>,
+    mongodb: Option<Stored>,
+}
+
+async fn kept(environment: &Environment, root: &Path) -> Result<Kept> {
+    let held = holds(root, &environment.name)?;
+    let mut kept = Kept { stores: Vec::new(), mongodb: None };
+    // A rollback takes the last load back, and not those before it.
+    let last = held.values().map(|held| held.job.clone()).max().unwrap_or_default();
+    for store in environment.stores() {
+        let last = |held: &&Holds| held.previous && held.job == last;
+        let Some(held) = held.get(&store).filter(last) else { continue };
+        if held.previous_until.is_some_and(|until| until < Timestamp::now()) {
+            return Err(Error::not_found(format!(
+                "the previous data of {store} was kept for the time of `keep_previous`, which has passed"
+            ))
+            .hint("restore a snapshot with `pfdata restore`"));
+        }
+        let there = match store {
+            StoreKind::Postgres => postgres::previous(environment).await?.is_some(),
+            StoreKind::Redis => redis::previous(environment).await?.is_some(),
+            StoreKind::Mongodb => {
+                kept.mongodb = mongodb::previous(environment, held.previous_snapshot.as_deref())?;
+                kept.mongodb.is_some()
+            }
+        };
+        if !there {
+            return Err(Error::not_found(format!("the previous data of {store} is gone"))
+                .hint("restore a snapshot with `pfdata restore`"));
+        }
+        kept.stores.push((store, held.before.as_ref().and_then(|held| held.snapshot.clone())));
+    }
+    if kept.stores.is_empty() {
+        let name = &environment.name;
+        return Err(Error::not_found(format!(
+            "nothing is kept from before the last load of `{name}`"
+        ))
+        .hint("restore a snapshot with `pfdata restore`"));
+    }
+    Ok(kept)
+}
+
+fn describe(kept: &Kept, view: &mut Plan) {
+    for (store, snapshot) in &kept.stores {
+        let what = match snapshot {
+            Some(id) => format!("snapshot {id}"),
+            None => "the data from before the last load".to_owned(),
+        };
+        view.action(
+            "swap back",
+            Some(*store),
+            format!("{what}; what is live is kept in its place"),
+        );
+    }
+}
+
+/// Carries the rollback out.
+pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
+    let started = Instant::now();
+    let environment = plan.environment.clone();
+    let main = repositories::open_main(&environment, false)?;
+    let job = id::new_job_id(Timestamp::now());
+    let _graceful = run.stop.graceful();
+    let holder = Holder::this(&job, &format!("rollback {}", environment.name));
+    let _lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
+    let mut remarks = deal_with_the_past_of(&main, &environment, run).await?;
+    let kept = match &plan.kept {
+        Some(known) => known,
+        None => &kept(&environment, main.root()).await?,
+    };
+    let record = Record {
+        kind: "load".to_owned(),
+        command: Command::Rollback,
+        snapshot: kept.mongodb.as_ref().map(|stored| stored.manifest.id.clone()),
+        stores: kept.stores.iter().map(|(store, _)| (*store, How::Snapshot)).collect(),
+        plan: serde_json::to_value(&plan.view).unwrap_or_default(),
+    };
+    let journal = Journal::begin(main.root(), &environment.name, &job, &record)?;
+    let prepared = run.stop.unless(prepare(&plan, kept, &journal, run)).await;
+    let (ready, steps) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let outcome =
+                recover::failed(&environment, main.root(), &record, None, &journal, &run.progress)
+                    .await;
+            return Err(super::execute::ended(&journal, outcome, error));
+        }
+    };
+    let swapped = async {
+        journal.step("result", &result(&environment, kept, &ready, journal.job(), main.root())?)?;
+        journal.step("ready", &ready)?;
+        swap::all(&environment, &ready, &journal).await
+    };
+    let took = match swapped.await {
+        Ok(took) => took,
+        Err(error) => {
+            let undone = recover::failed(
+                &environment,
+                main.root(),
+                &record,
+                Some(&ready),
+                &journal,
+                &run.progress,
+            )
+            .await;
+            return Err(super::execute::ended(&journal, undone, error));
+        }
+    };
+    journal.done(Outcome::Done, None)?;
+    if let Some(mongodb) = &ready.mongodb
+        && let Err(error) = mongodb::drop_previous(&environment, mongodb.previous.as_deref())
+    {
+        remarks.push(format!("an older snapshot of mongodb stays: {error}"));
+    }
+    Ok(Summary {
+        environment: environment.name.clone(),
+        snapshot: None,
+        job,
+        collections: Vec::new(),
+        swap_ms: took,
+        previous_kept: true,
+        elapsed_ms: crate::job::milliseconds(started),
+        steps,
+        remarks,
+    })
+}
+
+async fn prepare(
+    plan: &RollbackPlan,
+    kept: &Kept,
+    journal: &Journal,
+    run: &Run,
+) -> Result<(Ready, Vec<Step>)> {
+    let environment = &plan.environment;
+    let has = |store| kept.stores.iter().any(|(kept, _)| *kept == store);
+    let (mut ready, mut steps) = (Ready::default(), Vec::new());
+    if plan.request.rollback_ready {
+        steps.push(super::execute::backup(environment, "rollback", journal, run).await?);
+    }
+    if has(StoreKind::Postgres) {
+        ready.postgres = postgres::previous(environment).await?;
+    }
+    if has(StoreKind::Redis) {
+        ready.redis = redis::previous(environment).await?;
+    }
+    if let Some(stored) = &kept.mongodb {
+        let started = Instant::now();
+        let mut swap = mongodb::beside(environment, stored, journal.job(), &run.progress).await?;
+        let within = format!("{}-previous", journal.job());
+        let keep = snapshot::previous(environment.clone(), within)?;
+        swap.previous = Some(snapshot::execute(keep, &run.progress).await?.snapshot);
+        let mut step = Step::since(started, "load", Some(StoreKind::Mongodb));
+        step.records = stored
+            .manifest
+            .stores
+            .iter()
+            .flat_map(|store| &store.collections)
+            .map(|found| found.records)
+            .sum();
+        step.bytes_plain = stored.manifest.bytes_plain();
+        step.bytes_stored = stored.manifest.bytes_stored();
+        steps.push(step);
+        ready.mongodb = Some(swap);
+    }
+    Ok((ready, steps))
+}
+
+/// What the stores hold afterwards: what they held before the last load, and the other way round.
+fn result(
+    environment: &Environment,
+    kept: &Kept,
+    ready: &Ready,
+    job: &str,
+    root: &Path,
+) -> Result<Loaded> {
+    let held = holds(root, &environment.name)?;
+    let mut stores = BTreeMap::new();
+    for (store, _) in &kept.stores {
+        let Some(now) = held.get(store) else { continue };
+        let unknown = Holds {
+            job: String::new(),
+            previous_snapshot: None,
+            snapshot: None,
+            key_fingerprint: None,
+            previous: true,
+            before: None,
+            previous_until: None,
+        };
+        let mut back = now.before.as_deref().cloned().unwrap_or(unknown);
+        back.previous = true;
+        job.clone_into(&mut back.job);
+        back.previous_snapshot = super::execute::previous_snapshot(ready, *store);
+        back.previous_until = now.previous_until;
+        back.before = Some(Box::new(Holds { before: None, ..now.clone() }));
+        stores.insert(*store, back);
+    }
+    Ok(Loaded { at: Some(Timestamp::now()), stores })
+}

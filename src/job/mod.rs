@@ -1,0 +1,225 @@
+//! Jobs: one file each, `plan() → execute() → Summary`, and what they share.
+
+pub mod check;
+pub mod coverage;
+pub mod journal;
+pub mod load;
+pub mod repositories;
+pub mod rules;
+pub mod seed;
+pub mod snapshot;
+pub mod stop;
+pub mod verify;
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::config::Environment;
+use crate::error::{Error, OrFail, Result};
+use crate::pipeline::progress::Progress;
+use crate::store::StoreKind;
+use stop::Stop;
+
+/// What manifests and facts say of who wrote them.
+pub const TOOL: &str = concat!("pfdata ", env!("CARGO_PKG_VERSION"));
+
+/// What every running job gets: somewhere to tell its progress, and the wish to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// Progress meters.
+    pub progress: Progress,
+    /// Interruption.
+    pub stop: Stop,
+}
+
+/// What a job will do, in order; a dry run prints it and a run follows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The subcommand.
+    pub command: String,
+    /// One line: `refresh development from 20261121T030000Z-7f3a9c`.
+    pub title: String,
+    /// What will be done.
+    pub actions: Vec<Action>,
+    /// What is worth knowing before it is done.
+    pub remarks: Vec<String>,
+}
+
+/// One thing that a plan does.
+#[derive(Debug, Clone, Serialize)]
+pub struct Action {
+    /// A word: `read`, `load`, `swap`, `drop`.
+    pub verb: String,
+    /// Where, when it is in one store.
+    pub store: Option<StoreKind>,
+    /// What exactly.
+    pub detail: String,
+}
+
+impl Plan {
+    /// An empty plan.
+    pub fn new(command: &str, title: impl Into<String>) -> Self {
+        Self {
+            command: command.to_owned(),
+            title: title.into(),
+            actions: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// Adds an action.
+    pub fn action(&mut self, verb: &str, store: Option<StoreKind>, detail: impl Into<String>) {
+        self.actions.push(Action { verb: verb.to_owned(), store, detail: detail.into() });
+    }
+
+    /// Adds a remark.
+    pub fn remark(&mut self, text: impl Into<String>) {
+        self.remarks.push(text.into());
+    }
+}
+
+/// A line of the table at the end of a job.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    /// What was done.
+    pub name: String,
+    /// Where, when it was in one store.
+    pub store: Option<StoreKind>,
+    /// Rows, documents or keys.
+    pub records: u64,
+    /// Bytes before compression.
+    pub bytes_plain: u64,
+    /// Bytes in the repository.
+    pub bytes_stored: u64,
+    /// Wall-clock time.
+    pub elapsed_ms: u64,
+    /// How many workers took part.
+    pub jobs: usize,
+}
+
+impl Step {
+    /// A step that began at `started` and ends now.
+    pub fn since(started: Instant, name: &str, store: Option<StoreKind>) -> Self {
+        let elapsed_ms = milliseconds(started);
+        Self {
+            name: name.to_owned(),
+            store,
+            records: 0,
+            bytes_plain: 0,
+            bytes_stored: 0,
+            elapsed_ms,
+            jobs: 0,
+        }
+    }
+}
+
+/// A store of an environment for people: `prod-postgres.internal:5432/app`.
+pub fn place(environment: &Environment, store: StoreKind) -> Result<String> {
+    let place = match store {
+        StoreKind::Postgres => {
+            environment.postgres()?.map(|at| format!("{}:{}/{}", at.host, at.port, at.database))
+        }
+        StoreKind::Redis => {
+            environment.redis()?.map(|at| format!("{}:{}/{}", at.host, at.port, at.db))
+        }
+        StoreKind::Mongodb => {
+            environment.mongodb()?.map(|at| format!("{}/{}", at.address, at.database))
+        }
+    };
+    place.ok_or_else(|| Error::usage(format!("`{}` has no {store}", environment.name)))
+}
+
+/// Milliseconds since `started`.
+pub fn milliseconds(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Runs `work` where it may block.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.or_fail(|| "a worker ended unexpectedly")?
+}
+
+/// A temporary folder that nobody else can look into; it goes with its handle.
+fn private_folder() -> Result<tempfile::TempDir> {
+    let mode = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new()
+        .prefix("pfdata-")
+        .permissions(mode)
+        .tempdir()
+        .or_fail(|| "cannot make a temporary folder")
+}
+
+/// What a worker takes its work from.
+type Queue<T> = async_channel::Receiver<T>;
+
+/// Has `jobs` workers take `items` from one queue, in order, and gives all that they made. The
+/// first error ends the others.
+async fn share<T, R>(
+    items: impl IntoIterator<Item = T>,
+    jobs: usize,
+    work: impl AsyncFn(Queue<T>) -> Result<Vec<R>>,
+) -> Result<Vec<R>> {
+    let (sender, queue) = async_channel::unbounded();
+    for item in items {
+        if sender.try_send(item).is_err() {
+            return Err(Error::failed("the queue of a job is closed"));
+        }
+    }
+    sender.close();
+    let workers = (0..jobs).map(|_| work(queue.clone()));
+    let made = futures_util::future::try_join_all(workers).await?;
+    Ok(made.into_iter().flatten().collect())
+}
+
+/// Runs `work` as a task of its own, so that it can use another core than its caller, and stops it
+/// when the caller is dropped.
+async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(work);
+    match task.join_next().await {
+        Some(done) => done.or_fail(|| "a worker ended unexpectedly"),
+        None => Err(Error::failed("a worker never began")),
+    }
+}
+
+/// Awaits `make` only if `wanted`.
+async fn when<T>(wanted: bool, make: impl AsyncFnOnce() -> Result<T>) -> Result<Option<T>> {
+    if wanted { make().await.map(Some) } else { Ok(None) }
+}
+
+/// Awaits `make` with a value that is there.
+async fn when_some<A, T>(
+    value: Option<A>,
+    make: impl AsyncFnOnce(A) -> Result<T>,
+) -> Result<Option<T>> {
+    match value {
+        Some(value) => make(value).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Does something when it is dropped, unless it was disarmed: the way in which a job that is
+/// interrupted cleans up after itself.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    fn new(action: F) -> Self {
+        Self(Some(action))
+    }
+
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(action) = self.0.take() {
+            action();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which repositories there are, and which snapshot a word means.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Config, Environment, RepositoryLocation};
+use crate::error::{Error, Kind, Result};
+use crate::repository::id::SnapshotRef;
+use crate::repository::{Repository, Stored, Unreadable, resolve};
+
+/// Opens the repository that an environment's leases and journals are in.
+pub fn open_main(environment: &Environment, create: bool) -> Result<Repository> {
+    open(&environment.repository()?, environment.repository_id.as_deref(), create)
+}
+
+/// A repository and the id that it must have, where one is configured.
+type Expected = (RepositoryLocation, Option<String>);
+
+/// The repositories of an environment and of its sets, with the ids they must have. One that is not
+/// built or not configured well is told with its set.
+fn of(environment: &Environment) -> Vec<(String, Result<Expected>)> {
+    let main = environment.repository().map(|main| (main, environment.repository_id.clone()));
+    let mut found = vec![(environment.name.clone(), main)];
+    for name in environment.set_names() {
+        let set = environment.set(&name).map(|set| (set.repository, set.repository_id));
+        found.push((format!("{}/{name}", environment.name), set));
+    }
+    found
+}
+
+/// Opens a repository by its location.
+pub fn open(
+    location: &RepositoryLocation,
+    expected: Option<&str>,
+    create: bool,
+) -> Result<Repository> {
+    Repository::open(&location.path, expected, create)
+}
+
+/// Every snapshot of every repository that the configuration names.
+#[derive(Default)]
+pub struct Shelf {
+    /// What can be read, oldest first within each repository.
+    pub stored: Vec<(Repository, Stored)>,
+    /// What cannot.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Shelf {
+    /// Reads the manifests of all repositories of `environments`; an empty folder that will become
+    /// one is an empty repository. One that cannot be opened is told as unreadable, unless all are.
+    pub fn open<'a>(environments: impl IntoIterator<Item = &'a Environment>) -> Result<Self> {
+        let mut shelf = Self::default();
+        let (mut seen, mut opened) = (BTreeSet::new(), 0);
+        for (owner, location) in environments.into_iter().flat_map(of) {
+            let added = location.and_then(|(location, expected)| {
+                if !seen.insert(location.path.clone()) {
+                    return Ok(0);
+                }
+                match Repository::open(&location.path, expected.as_deref(), false) {
+                    Ok(repository) => shelf.add(&repository).map(|()| 1),
+                    Err(error) if error.kind() == Kind::NotFound => Ok(1),
+                    Err(error) => Err(error),
+                }
+            });
+            match added {
+                Ok(more) => opened += more,
+                Err(error) => shelf.unreadable.push(Unreadable { path: owner, error }),
+            }
+        }
+        if opened == 0 && !shelf.unreadable.is_empty() {
+            return Err(shelf.unreadable.swap_remove(0).error);
+        }
+        shelf.stored.sort_by(|one, other| {
+            let key = |stored: &Stored| (stored.manifest.created, stored.manifest.id.clone());
+            key(&one.1).cmp(&key(&other.1))
+        });
+        Ok(shelf)
+    }
+
+    fn add(&mut self, repository: &Repository) -> Result<()> {
+        let (stored, unreadable) = repository.snapshots()?;
+        self.stored.extend(stored.into_iter().map(|stored| (repository.clone(), stored)));
+        self.unreadable.extend(unreadable);
+        Ok(())
+    }
+
+    /// The snapshot that `wanted` names; `environment` is used where it names none.
+    pub fn find(&self, wanted: &SnapshotRef, environment: Option<&str>) -> Result<Stored> {
+        let stored: Vec<Stored> = self.stored.iter().map(|(_, stored)| stored.clone()).collect();
+        resolve(&stored, &self.unreadable, wanted, environment)
+    }
+}
+
+/// Every configured environment that has a repository; one that cannot be read is left out, as it
+/// is not the one that the command acts on.
+pub fn shelf(config: &Config) -> Result<Shelf> {
+    let mut environments = Vec::new();
+    for name in config.environments() {
+        match config.environment(&name) {
+            Ok(environment) if environment.repository().is_ok() => environments.push(environment),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%name, %error, "environment left out"),
+        }
+    }
+    if environments.is_empty() {
+        return Err(Error::usage("no environment has a `data.repository`"));
+    }
+    Shelf::open(&environments)
+}
+
+/// Reads `word` as a snapshot's name, with the short names of environments written out.
+pub fn parse(config: &Config, word: &str) -> Result<SnapshotRef> {
+    let mut wanted: SnapshotRef = word.parse()?;
+    // An environment that is configured no more can still have snapshots.
+    if let SnapshotRef::Newest { environment: Some(name), .. } = &mut wanted
+        && let Ok(full) = config.resolve_name(name)
+    {
+        *name = full;
+    }
+    Ok(wanted)
+}

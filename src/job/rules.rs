@@ -1,0 +1,24 @@
+//! Loading an environment's rules and key.
+
+use crate::anonymize::{Key, RuleSet};
+use crate::config::Environment;
+use crate::error::{Error, Result};
+
+/// The rules and the key that a masked snapshot of `environment` is taken under.
+pub fn load(environment: &Environment) -> Result<(RuleSet, Key)> {
+    let folder = environment.rules_folder()?.ok_or_else(|| {
+        Error::usage(format!("`{}` has no rules", environment.name))
+            .hint("write them to `anonymizers/*.toml`, or name a folder as `data.anonymize.rules`")
+    })?;
+    let rules = RuleSet::load(&folder)?;
+    Ok((rules, key(environment)?))
+}
+
+/// The key alone.
+pub fn key(environment: &Environment) -> Result<Key> {
+    let secret = environment.anonymize_key()?.ok_or_else(|| {
+        Error::usage(format!("`{}` has no `data.anonymize.key`", environment.name))
+            .hint("set it to ${PFDATA_ANONYMIZE_KEY} and that variable to 32 bytes or more")
+    })?;
+    Key::new(&secret)
+}

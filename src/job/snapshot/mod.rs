@@ -1,0 +1,359 @@
+//! Taking a snapshot: every store of an environment in one job and one manifest.
+//!
+//! The consistency points of all stores are taken first, together; then their parts are read by
+//! `jobs` workers. The manifest is written last: without it there is no snapshot.
+
+mod mongodb;
+mod plan;
+mod postgres;
+mod redis;
+
+use plan::Ruled;
+pub use plan::{Request, SnapshotPlan, chosen, default_set, plan, previous};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use super::journal::{self, Journal, Outcome};
+use super::load::Holds;
+use super::{Step, repositories};
+use crate::anonymize::{Coverage, Verdict};
+use crate::config::policy::{self, Permit};
+use crate::error::Result;
+use crate::pipeline::block::{Block, Cleared};
+use crate::pipeline::compress::Codec;
+use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::pipeline::flow::BlockSink;
+use crate::pipeline::progress::{Meter, Progress};
+use crate::repository::lease::{Lease, Mode};
+use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Part, PartKind, StoreManifest};
+use crate::repository::part::{PartSpec, PartWriter};
+use crate::repository::process::Holder;
+use crate::repository::{Repository, id};
+use crate::store::StoreKind;
+
+/// What a snapshot job did.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// The environment.
+    pub environment: String,
+    /// The set.
+    pub set: String,
+    /// `raw` or `anonymized`.
+    pub clearance: policy::Clearance,
+    /// Whether it holds all stores whole.
+    pub whole: bool,
+    /// Rows, documents and keys.
+    pub records: u64,
+    /// Before compression.
+    pub bytes_plain: u64,
+    /// In the repository.
+    pub bytes_stored: u64,
+    /// All of it.
+    pub elapsed_ms: u64,
+    /// What was done.
+    pub steps: Vec<Step>,
+    /// What is worth knowing.
+    pub remarks: Vec<String>,
+}
+
+/// `plan.json` of a snapshot job: enough to clean up after it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// Always `snapshot`.
+    pub kind: String,
+    /// The repository it writes to.
+    pub repository: PathBuf,
+    /// The snapshot's folder.
+    pub folder: PathBuf,
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// What the user saw.
+    pub plan: serde_json::Value,
+}
+
+/// What the readers of all stores share.
+struct Session {
+    folder: PathBuf,
+    codec: Codec,
+    permit: Permit,
+    journal: Journal,
+    numbers: AtomicU32,
+    workers: Arc<Semaphore>,
+    jobs: usize,
+    holds: BTreeMap<StoreKind, Holds>,
+}
+
+impl Session {
+    /// The fingerprint of the key that a store was masked with when it was last loaded; nothing
+    /// where this snapshot masks it itself.
+    fn masked_with(&self, store: StoreKind) -> Option<String> {
+        self.holds.get(&store).and_then(|held| held.key_fingerprint.clone())
+    }
+
+    /// The next part's number.
+    fn number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Begins a data part.
+    fn writer(&self, spec: PartSpec) -> Result<PartWriter> {
+        PartWriter::create(&self.folder, spec, self.codec)
+    }
+
+    /// Ends a part on a blocking thread: the file is synced there.
+    async fn finish(&self, writer: PartWriter) -> Result<(Part, ContentDigest)> {
+        let journal = self.journal.clone();
+        super::blocking(move || {
+            let (part, digest) = writer.finish()?;
+            journal.part(&part)?;
+            Ok((part, digest))
+        })
+        .await
+    }
+
+    /// Stores a small file uncompressed: schema, settings, metadata.
+    async fn small(
+        &self,
+        kind: PartKind,
+        path: String,
+        place: (&str, &str),
+        bytes: Vec<u8>,
+    ) -> Result<Part> {
+        let spec = PartSpec {
+            number: self.number(),
+            kind,
+            path,
+            namespace: place.0.to_owned(),
+            name: place.1.to_owned(),
+            slice: "all".to_owned(),
+            format: RecordFormat::Opaque,
+        };
+        let mut writer = PartWriter::create(&self.folder, spec, Codec::None)?;
+        let block: Block<Cleared> = Block::cleared(bytes, 1, &self.permit);
+        writer.write(&block)?;
+        Ok(self.finish(writer).await?.0)
+    }
+}
+
+/// Takes the snapshot. Whatever ends it early (an error, a signal, a crash) leaves no snapshot.
+pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary> {
+    let started = Instant::now();
+    let created = Timestamp::now();
+    let main = repositories::open_main(&plan.environment, true)?;
+    let repository =
+        repositories::open(&plan.set.repository, plan.set.repository_id.as_deref(), true)?;
+    let snapshot = id::new_id(created);
+    let job = plan.request.within.clone().unwrap_or_else(|| id::new_job_id(created));
+    let environment = plan.environment.name.clone();
+    let holder = Holder::this(&job, &format!("snapshot {environment}"));
+    let _lease = match plan.request.within {
+        Some(_) => None,
+        None => Some(Lease::acquire(main.root(), &environment, Mode::Shared, holder)?),
+    };
+    if plan.request.within.is_none() {
+        clean_up_crashed(main.root(), &environment)?;
+        super::load::refuse_half_swapped(main.root(), &environment)?;
+    }
+    let holds = super::load::holds(main.root(), &environment)?;
+    let folder = repository.snapshot_folder(&environment, &plan.set.name, &snapshot);
+    let record = Record {
+        kind: "snapshot".to_owned(),
+        repository: repository.root().to_owned(),
+        folder: folder.clone(),
+        snapshot: snapshot.clone(),
+        plan: serde_json::to_value(&plan.view).unwrap_or_default(),
+    };
+    let journal = Journal::begin(main.root(), &environment, &job, &record)?;
+    let guard = super::OnDrop::new({
+        let (journal, record) = (journal.clone(), record);
+        move || abandon(&journal, &record, Outcome::Failed)
+    });
+    let summary =
+        read_all(&plan, &repository, folder, &snapshot, created, &journal, holds, progress).await;
+    match &summary {
+        Ok(_) => {
+            guard.disarm();
+            journal.done(Outcome::Done, None)?;
+        }
+        Err(error) => {
+            drop(guard);
+            journal.done(Outcome::Failed, Some(error.message().to_owned()))?;
+        }
+    }
+    super::load::forget_old_jobs(main.root(), &environment);
+    let mut summary = summary?;
+    summary.elapsed_ms = super::milliseconds(started);
+    Ok(summary)
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one thing that execute decided")]
+async fn read_all(
+    plan: &SnapshotPlan,
+    repository: &Repository,
+    folder: PathBuf,
+    snapshot: &str,
+    created: Timestamp,
+    journal: &Journal,
+    holds: BTreeMap<StoreKind, Holds>,
+    progress: &Progress,
+) -> Result<Summary> {
+    let class = plan.environment.class;
+    let clearance = policy::clearance(class, plan.ruled.is_some());
+    let permit = match &plan.ruled {
+        Some(ruled) => ruled.rules.permit_for_structure(),
+        None => Permit::unruled(class, clearance)?,
+    };
+    let session = Session {
+        folder,
+        codec: plan.codec,
+        permit,
+        journal: journal.clone(),
+        numbers: AtomicU32::new(0),
+        workers: Arc::new(Semaphore::new(plan.jobs)),
+        jobs: plan.jobs,
+        holds: if plan.ruled.is_some() { BTreeMap::new() } else { holds },
+    };
+    let has = |store| plan.stores.contains(&store);
+    let meter = |store: StoreKind| progress.meter(format!("snapshot {store}"), 0);
+    // All three consistency points are taken before the first byte is read.
+    let (postgres, mongodb, redis) = tokio::try_join!(
+        super::when(has(StoreKind::Postgres), || postgres::open(plan)),
+        super::when(has(StoreKind::Mongodb), || mongodb::open(plan)),
+        super::when(has(StoreKind::Redis), || redis::open(plan)),
+    )?;
+    let read = tokio::try_join!(
+        super::when_some(postgres, |source| postgres::read(
+            plan,
+            &session,
+            source,
+            meter(StoreKind::Postgres)
+        )),
+        super::when_some(redis, |source| redis::read(
+            plan,
+            &session,
+            source,
+            meter(StoreKind::Redis)
+        )),
+        super::when_some(mongodb, |source| mongodb::read(
+            plan,
+            &session,
+            source,
+            meter(StoreKind::Mongodb)
+        )),
+    )?;
+    let read: Vec<StoreRead> = [read.0, read.1, read.2].into_iter().flatten().collect();
+    let (masked, kept) =
+        read.iter().fold((0, 0), |sum, read| (sum.0 + read.masked, sum.1 + read.kept));
+    let steps = read.iter().map(|read| read.step.clone()).collect();
+    let manifest = Manifest {
+        format: FORMAT,
+        id: snapshot.to_owned(),
+        environment: plan.environment.name.clone(),
+        set: plan.set.name.clone(),
+        class,
+        clearance,
+        whole: plan.whole,
+        created,
+        finished: Timestamp::now(),
+        tool: super::TOOL.to_owned(),
+        job: journal.job().to_owned(),
+        tags: plan.request.tags.clone(),
+        note: plan.request.note.clone(),
+        anonymized: plan.ruled.as_ref().map(|ruled| Anonymized {
+            rules_digest: ruled.rules.digest(),
+            key_fingerprint: ruled.key.fingerprint(),
+            masked,
+            kept,
+        }),
+        compression: plan.codec.to_string(),
+        encryption: None,
+        stores: read.into_iter().map(|read| read.manifest).collect(),
+    };
+    repository.publish(&manifest)?;
+    Ok(summarize(&manifest, steps))
+}
+
+/// What one store gave.
+struct StoreRead {
+    manifest: StoreManifest,
+    step: Step,
+    masked: u64,
+    kept: u64,
+}
+
+impl StoreRead {
+    fn new(manifest: StoreManifest, started: Instant, coverage: (u64, u64), jobs: usize) -> Self {
+        let mut step = Step::since(started, "snapshot", Some(manifest.store));
+        step.records = manifest.collections.iter().map(|collection| collection.records).sum();
+        step.bytes_plain = manifest.parts.iter().map(|part| part.bytes_plain).sum();
+        step.bytes_stored = manifest.parts.iter().map(|part| part.bytes_stored).sum();
+        step.jobs = jobs;
+        Self { manifest, step, masked: coverage.0, kept: coverage.1 }
+    }
+}
+
+fn summarize(manifest: &Manifest, steps: Vec<Step>) -> Summary {
+    let collections = manifest.stores.iter().flat_map(|store| &store.collections);
+    let mut remarks = Vec::new();
+    for store in &manifest.stores {
+        remarks.extend(store.remarks.iter().map(|remark| format!("{}: {remark}", store.store)));
+    }
+    Summary {
+        snapshot: manifest.id.clone(),
+        environment: manifest.environment.clone(),
+        set: manifest.set.clone(),
+        clearance: manifest.clearance,
+        whole: manifest.whole,
+        records: collections.map(|collection| collection.records).sum(),
+        bytes_plain: manifest.bytes_plain(),
+        bytes_stored: manifest.bytes_stored(),
+        elapsed_ms: 0,
+        steps,
+        remarks,
+    }
+}
+
+/// Removes what snapshot jobs left that crashed.
+pub fn clean_up_crashed(root: &std::path::Path, environment: &str) -> Result<()> {
+    for journal in journal::crashed(root, environment)? {
+        let Some(plan) = journal.read::<serde_json::Value>("plan")? else { continue };
+        if plan.get("kind").and_then(serde_json::Value::as_str) == Some("snapshot")
+            && let Ok(record) = serde_json::from_value::<Record>(plan)
+        {
+            tracing::warn!(job = journal.job(), "removing what a crashed snapshot left");
+            abandon(&journal, &record, Outcome::Removed);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the parts of a snapshot that has no manifest, and says so in its journal.
+fn abandon(journal: &Journal, record: &Record, outcome: Outcome) {
+    let complete = record.folder.join("manifest.json").exists();
+    let removed =
+        if complete { Ok(()) } else { crate::repository::files::remove_folder(&record.folder) };
+    let outcome = if complete { Outcome::Done } else { outcome };
+    if let Err(error) = removed.and_then(|()| journal.done(outcome, None)) {
+        tracing::warn!(%error, job = journal.job(), "an unfinished snapshot could not be cleaned up");
+    }
+}
+
+/// How many places the rules mask and keep.
+fn counts(coverage: &Coverage) -> (u64, u64) {
+    (coverage.count(Verdict::Masked), coverage.count(Verdict::Kept))
+}
+
+/// Counts into the store's meter what a writer takes; used by parts that are written by hand.
+fn count(meter: &Meter, part: &Part) {
+    meter.add(part.bytes_plain, part.records);
+}

@@ -1,0 +1,217 @@
+//! Reading MongoDB into parts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Session, SnapshotPlan, StoreRead};
+use crate::anonymize::mongodb::MongodbPlan;
+use crate::error::{Error, OrFail, Result};
+use crate::job::Queue;
+use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::pipeline::flow;
+use crate::pipeline::progress::Meter;
+use crate::pipeline::transform::{BlockTransform, Unruled};
+use crate::repository::files;
+use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
+use crate::repository::names::component;
+use crate::repository::part::PartSpec;
+use crate::store::mongodb::catalog::Kind;
+use crate::store::mongodb::source::{CollectionPart, Source, SourceOptions};
+use crate::store::{Level, StoreKind};
+
+/// How often a store is read again when its catalog changed underneath.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Takes the consistency point.
+pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
+    let endpoint = plan.environment.mongodb()?.ok_or_else(|| Error::usage("no mongodb"))?;
+    let options = SourceOptions {
+        only: plan.request.only.clone(),
+        exclude: plan.request.exclude.clone(),
+        ..SourceOptions::default()
+    };
+    Source::open(&endpoint, options).await
+}
+
+/// Reads everything; when a collection was dropped, renamed or recreated meanwhile, begins anew
+/// at a later point, at most three times.
+pub(super) async fn read(
+    plan: &SnapshotPlan,
+    session: &Session,
+    source: Source,
+    meter: Arc<Meter>,
+) -> Result<StoreRead> {
+    let started = Instant::now();
+    let mut source = Arc::new(source);
+    for attempt in 1..=ATTEMPTS_MAX {
+        let read = once(plan, session, &source, &meter).await;
+        let again = match &read {
+            Ok(_) => !source.verify_unchanged().await?,
+            Err(_) => source.lost().is_some(),
+        };
+        if !again {
+            let (manifest, coverage) = read?;
+            meter.finish();
+            return Ok(StoreRead::new(manifest, started, coverage, session.jobs));
+        }
+        tracing::warn!(attempt, "the collections changed while they were read; reading them again");
+        let folder = session.folder.join("mongodb");
+        super::super::blocking(move || files::remove_folder(&folder)).await?;
+        source = Arc::new(open(plan).await?);
+    }
+    Err(Error::failed("the collections of mongodb changed during each of three attempts")
+        .hint("take the snapshot when no migration runs"))
+}
+
+async fn once(
+    plan: &SnapshotPlan,
+    session: &Session,
+    source: &Arc<Source>,
+    meter: &Arc<Meter>,
+) -> Result<(StoreManifest, (u64, u64))> {
+    let (shapes, positions) = source.with_documents();
+    let rules = match &plan.ruled {
+        Some(ruled) => {
+            let plan = ruled.rules.mongodb(&shapes, &ruled.key)?;
+            plan.coverage().require_complete()?;
+            Some(Masking { plan, positions })
+        }
+        None => None,
+    };
+    meter.expect(shapes.iter().map(|shape| shape.bytes).sum());
+    let mut parts = metadata(session, source).await?;
+    let (data, digests) = data(session, source, rules.as_ref(), meter).await?;
+    parts.extend(data);
+    parts.sort_by_key(|part| part.number);
+    let collections = source
+        .catalog()
+        .collections
+        .iter()
+        .enumerate()
+        .filter(|(_, found)| found.kind != Kind::View);
+    let manifest = StoreManifest {
+        partial: plan.is_partial(),
+        masked_with: session.masked_with(StoreKind::Mongodb),
+        store: StoreKind::Mongodb,
+        identity: source.identity().clone(),
+        server_version: source.server_version().to_owned(),
+        consistency: source.consistency().clone(),
+        collections: collections
+            .map(|(at, found)| {
+                let (records, digest) = digests.get(&at).copied().unwrap_or_default();
+                CollectionManifest {
+                    namespace: source.database_name().to_owned(),
+                    name: found.shape.name.clone(),
+                    records,
+                    expiring: None,
+                    digest,
+                    level: source.level(at),
+                    columns: Vec::new(),
+                }
+            })
+            .collect(),
+        parts,
+        remarks: remarks(source),
+    };
+    Ok((manifest, rules.map_or((0, 0), |rules| super::counts(&rules.plan.coverage()))))
+}
+
+/// The rules laid over the collections, and where each collection of the catalog stands in them.
+/// Views hold no documents and need no rule.
+struct Masking {
+    plan: MongodbPlan,
+    positions: Vec<usize>,
+}
+
+async fn metadata(session: &Session, source: &Source) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for found in &source.catalog().collections {
+        let (database, name) = (source.database_name(), &found.shape.name);
+        let path = format!("mongodb/{}/{}.metadata.json", component(database), component(name));
+        let bytes = found.metadata_json.clone().into_bytes();
+        parts.push(session.small(PartKind::Metadata, path, (database, name), bytes).await?);
+    }
+    Ok(parts)
+}
+
+type Digests = BTreeMap<usize, (u64, ContentDigest)>;
+
+async fn data(
+    session: &Session,
+    source: &Arc<Source>,
+    rules: Option<&Masking>,
+    meter: &Arc<Meter>,
+) -> Result<(Vec<Part>, Digests)> {
+    let work = async |queue| worker(session, source, rules, meter, queue).await;
+    let made = crate::job::share(source.parts(), session.jobs, work).await?;
+    let (mut parts, mut digests) = (Vec::new(), Digests::new());
+    for (collection, part, digest) in made {
+        let entry = digests.entry(collection).or_default();
+        entry.0 += part.records;
+        entry.1.merge(digest);
+        parts.push(part);
+    }
+    Ok((parts, digests))
+}
+
+async fn worker(
+    session: &Session,
+    source: &Arc<Source>,
+    rules: Option<&Masking>,
+    meter: &Arc<Meter>,
+    queue: Queue<CollectionPart>,
+) -> Result<Vec<(usize, Part, ContentDigest)>> {
+    let mut done = Vec::new();
+    while let Ok(slice) = queue.recv().await {
+        let _worker = session.workers.acquire().await.or_fail(|| "the workers have stopped")?;
+        let name = &source.catalog().collections[slice.collection].shape.name;
+        let number = session.number();
+        let spec = PartSpec {
+            number,
+            kind: PartKind::Data,
+            path: format!(
+                "mongodb/{}/{}.{number}.bson{}",
+                component(source.database_name()),
+                component(name),
+                session.codec.suffix()
+            ),
+            namespace: source.database_name().to_owned(),
+            name: name.clone(),
+            slice: slice.slice.to_string(),
+            format: RecordFormat::Bson,
+        };
+        let transform: Box<dyn BlockTransform> = match rules {
+            Some(Masking { plan, positions }) => plan.transform(positions[slice.collection])?,
+            None => Box::new(Unruled(session.permit.clone())),
+        };
+        let writer = session.writer(spec)?;
+        let (reading, collection) = (Arc::clone(source), slice.collection);
+        let read = async |blocks| {
+            crate::job::apart(async move { reading.read(&slice, blocks).await }).await?
+        };
+        let (_, writer) = flow::run(read, transform, writer, Arc::clone(meter))
+            .await
+            .map_err(|error| error.context(format!("collection `{name}` could not be read")))?;
+        let (part, digest) = session.finish(writer).await?;
+        done.push((collection, part, digest));
+    }
+    Ok(done)
+}
+
+fn remarks(source: &Source) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if source.consistency().level == Level::BestEffort {
+        remarks.push(
+            "a standalone server has no snapshots: each collection is as it was when it was read"
+                .to_owned(),
+        );
+    }
+    for (at, found) in source.catalog().collections.iter().enumerate() {
+        if source.level(at) == Some(Level::BestEffort) {
+            remarks
+                .push(format!("`{}` is capped and was read without a snapshot", found.shape.name));
+        }
+    }
+    remarks
+}

@@ -1,0 +1,154 @@
+//! What a snapshot will hold, decided before anything is touched.
+
+use std::collections::BTreeMap;
+
+use crate::anonymize::{Key, RuleSet};
+use crate::config::{Environment, JobKind, SetSettings, policy};
+use crate::error::{Error, Result};
+use crate::job::Plan;
+use crate::pipeline::compress::Codec;
+use crate::repository::PREVIOUS_SET;
+use crate::store::StoreKind;
+
+/// What was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The set, where one is named.
+    pub set: Option<String>,
+    /// Only these stores.
+    pub stores: Option<Vec<StoreKind>>,
+    /// Only collections of these names.
+    pub only: Vec<String>,
+    /// No collections of these names.
+    pub exclude: Vec<String>,
+    /// Tags for the manifest.
+    pub tags: BTreeMap<String, String>,
+    /// A note for the manifest.
+    pub note: Option<String>,
+    /// How many parts are read at once.
+    pub jobs: Option<usize>,
+    /// The codec of data parts.
+    pub compression: Option<Codec>,
+    /// The job id of a snapshot that belongs to a load, which has the lease already.
+    pub within: Option<String>,
+}
+
+/// A snapshot that is decided on.
+pub struct SnapshotPlan {
+    /// What a dry run prints.
+    pub view: Plan,
+    pub(super) environment: Environment,
+    pub(super) set: SetSettings,
+    pub(super) stores: Vec<StoreKind>,
+    pub(super) whole: bool,
+    pub(super) ruled: Option<Ruled>,
+    pub(super) jobs: usize,
+    pub(super) codec: Codec,
+    pub(super) request: Request,
+}
+
+impl SnapshotPlan {
+    /// Whether collections are left out.
+    pub(super) fn is_partial(&self) -> bool {
+        !self.request.only.is_empty() || !self.request.exclude.is_empty()
+    }
+}
+
+/// The rules and the key of a ruled set.
+pub(super) struct Ruled {
+    pub(super) rules: RuleSet,
+    pub(super) key: Key,
+}
+
+/// The default set: masked from a live environment, as it is from any other.
+pub fn default_set(environment: &Environment) -> &'static str {
+    if environment.class == policy::Class::Live { "anonymized" } else { "raw" }
+}
+
+/// Decides what a snapshot of `environment` will hold. Touches no store.
+pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> {
+    let set_name = request.set.clone().unwrap_or_else(|| default_set(&environment).to_owned());
+    if set_name == PREVIOUS_SET {
+        return Err(Error::usage(
+            "the set `previous` is pfdata's own: it keeps what a load replaced",
+        )
+        .hint("name another set, or take --raw"));
+    }
+    environment.refuse_unbuilt(JobKind::Snapshot, Some(&set_name))?;
+    let set = environment.set(&set_name)?;
+    let all = environment.stores();
+    let stores = chosen(&all, request.stores.as_deref(), &environment.name)?;
+    let partial = !request.only.is_empty() || !request.exclude.is_empty();
+    if partial && stores.contains(&StoreKind::Redis) {
+        return Err(Error::not_built("--only or --exclude for redis")
+            .hint("name the other stores with --store"));
+    }
+    let whole = stores.len() == all.len() && request.only.is_empty() && request.exclude.is_empty();
+    let ruled = if set.anonymize { Some(rules_of(&environment)?) } else { None };
+    let jobs = request.jobs.unwrap_or(set.jobs);
+    let codec = request.compression.unwrap_or(set.compression.into());
+    let clearance = policy::clearance(environment.class, ruled.is_some());
+
+    let title = format!("snapshot {}/{set_name} ({})", environment.name, clearance.word());
+    let mut view = Plan::new("snapshot", title);
+    for store in &stores {
+        view.action("read", Some(*store), crate::job::place(&environment, *store)?);
+    }
+    match &ruled {
+        Some(ruled) => view.action("mask", None, format!("rules {}", &ruled.rules.digest()[..12])),
+        None => view.action("keep", None, "no rules are applied"),
+    }
+    let place = set.repository.path.display();
+    view.action("store", None, format!("{place}, {codec}, {jobs} jobs"));
+    if !whole {
+        view.remark("a partial snapshot: it is found by its id only");
+    }
+    Ok(SnapshotPlan { view, environment, set, stores, whole, ruled, jobs, codec, request })
+}
+
+/// Decides on keeping what is live in MongoDB before a load replaces it: unruled, in the set
+/// `previous`.
+pub fn previous(environment: Environment, within: String) -> Result<SnapshotPlan> {
+    environment.refuse_unbuilt(JobKind::Snapshot, Some(PREVIOUS_SET))?;
+    let set = environment.set(PREVIOUS_SET)?;
+    let request = Request { within: Some(within), ..Request::default() };
+    Ok(SnapshotPlan {
+        view: Plan::new("snapshot", format!("keep mongodb of {}", environment.name)),
+        jobs: set.jobs,
+        codec: set.compression.into(),
+        environment,
+        set,
+        stores: vec![StoreKind::Mongodb],
+        whole: false,
+        ruled: None,
+        request,
+    })
+}
+
+/// The stores that a job acts on.
+pub fn chosen(
+    all: &[StoreKind],
+    wanted: Option<&[StoreKind]>,
+    environment: &str,
+) -> Result<Vec<StoreKind>> {
+    let Some(wanted) = wanted else {
+        if all.is_empty() {
+            return Err(Error::usage(format!(
+                "`{environment}` has no store in its database block"
+            )));
+        }
+        return Ok(all.to_vec());
+    };
+    for store in wanted {
+        if !all.contains(store) {
+            return Err(Error::usage(format!("`{environment}` has no {store}"))
+                .hint("the stores of an environment are those in its `database` block"));
+        }
+    }
+    Ok(all.iter().copied().filter(|store| wanted.contains(store)).collect())
+}
+
+fn rules_of(environment: &Environment) -> Result<Ruled> {
+    let (rules, key) = crate::job::rules::load(environment)?;
+    Ok(Ruled { rules, key })
+}

@@ -1,0 +1,286 @@
+//! Reading Postgres into parts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Ruled, Session, SnapshotPlan, StoreRead, count};
+use crate::anonymize::postgres::PostgresPlan;
+use crate::config::endpoint::PostgresEndpoint;
+use crate::error::{Error, OrFail, Result};
+use crate::job::Queue;
+use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::pipeline::flow;
+use crate::pipeline::progress::Meter;
+use crate::pipeline::transform::{BlockTransform, Unruled};
+use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
+use crate::repository::names::component;
+use crate::repository::part::PartSpec;
+use crate::store::StoreKind;
+use crate::store::postgres::catalog;
+use crate::store::postgres::connect::connect;
+use crate::store::postgres::parts::TablePart;
+use crate::store::postgres::reader::TableRef;
+use crate::store::postgres::source::{Source, SourceOptions};
+use crate::store::shape::Table;
+
+/// Takes the consistency point and every lock.
+pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
+    let endpoint = endpoint(plan)?;
+    let options = SourceOptions {
+        only: plan.request.only.clone(),
+        exclude: plan.request.exclude.clone(),
+        ..SourceOptions::default()
+    };
+    Source::open(&endpoint, options).await
+}
+
+/// Reads everything: schema, settings, sequences, tables, large objects.
+pub(super) async fn read(
+    plan: &SnapshotPlan,
+    session: &Session,
+    source: Source,
+    meter: Arc<Meter>,
+) -> Result<StoreRead> {
+    let started = Instant::now();
+    let rules = match &plan.ruled {
+        Some(ruled) => {
+            refuse_credentials(&source)?;
+            let rules = Masking::lay(plan, ruled, &source).await?;
+            rules.plan.coverage().require_complete()?;
+            Some(rules)
+        }
+        None => None,
+    };
+    meter.expect(source.catalog().tables.iter().map(|table| table.bytes).sum());
+    let mut parts = schema(session, &source, rules.is_some()).await?;
+    let (data, digests) = data(session, &source, rules.as_ref(), &meter).await?;
+    parts.extend(data);
+    if source.catalog().large_objects > 0 {
+        parts.push(large_objects(session, &source, rules.as_ref(), &meter).await?);
+    }
+    meter.finish();
+    parts.sort_by_key(|part| part.number);
+    let manifest = StoreManifest {
+        partial: plan.is_partial(),
+        masked_with: session.masked_with(StoreKind::Postgres),
+        store: StoreKind::Postgres,
+        identity: source.identity(),
+        server_version: source.server_version().to_owned(),
+        consistency: source.consistency(),
+        collections: collections(&source, &digests),
+        parts,
+        remarks: remarks(&source, rules.is_some()),
+    };
+    // The locks and the snapshot have held to the end, or this is an error.
+    source.finish().await?;
+    let coverage = rules.map_or((0, 0), |rules| super::counts(&rules.plan.coverage()));
+    Ok(StoreRead::new(manifest, started, coverage, session.jobs))
+}
+
+/// The rules laid over a database, and where the tables that are read stand in it.
+struct Masking {
+    plan: PostgresPlan,
+    positions: Vec<usize>,
+}
+
+impl Masking {
+    /// The rules are judged by the whole database, also where only a part of it is read: a rule
+    /// for a table that is left out is no mistake.
+    async fn lay(plan: &SnapshotPlan, ruled: &Ruled, source: &Source) -> Result<Self> {
+        let read = source.catalog();
+        let partial = !plan.request.only.is_empty() || !plan.request.exclude.is_empty();
+        let whole = if partial {
+            let endpoint = endpoint(plan)?;
+            let client = connect(&endpoint, None).await?;
+            &catalog::read(&client, &endpoint.schemas).await?
+        } else {
+            read
+        };
+        let position = |table: &Table| {
+            whole.tables.iter().position(|other| other.oid == table.oid).ok_or_else(|| {
+                Error::failed(format!("table `{}` was dropped meanwhile", table.full_name()))
+            })
+        };
+        let positions = read.tables.iter().map(position).collect::<Result<_>>()?;
+        let plan = ruled.rules.postgres(&whole.tables, read.large_objects > 0, &ruled.key)?;
+        Ok(Self { plan, positions })
+    }
+}
+
+/// The archive of the schema would carry them out of production.
+fn refuse_credentials(source: &Source) -> Result<()> {
+    match source.catalog().credentials.as_slice() {
+        [] => Ok(()),
+        found => Err(Error::findings(format!(
+            "the schema holds credentials that no rule can mask: {}",
+            found.join(", ")
+        ))
+        .hint("connect as a role that cannot see them (data.connect.postgres), or drop them")),
+    }
+}
+
+/// Rules are for rows: what the schema itself says is stored as it stands.
+const STRUCTURE_REMARK: &str = "the schema is stored as it is: literals in views, functions, \
+     defaults, checks and comments are not masked";
+
+async fn schema(session: &Session, source: &Source, ruled: bool) -> Result<Vec<Part>> {
+    let folder = crate::job::private_folder()?;
+    let archive = folder.path().join("schema.dump");
+    source.schema_archive(&archive).await?;
+    let bytes = std::fs::read(&archive).or_fail(|| "cannot read what pg_dump wrote")?;
+    // Settings of the application's own may hold credentials: they stay with a raw snapshot.
+    let settings = if ruled {
+        source.database_json().await?
+    } else {
+        source.database_json_with_custom_settings().await?
+    };
+    let settings =
+        serde_json::to_vec_pretty(&settings).or_fail(|| "cannot write the database's settings")?;
+    let sequences = source.sequences_sql().into_bytes();
+    let place = ("", "");
+    Ok(vec![
+        session.small(PartKind::Schema, "postgres/schema.dump".into(), place, bytes).await?,
+        session
+            .small(PartKind::Sequences, "postgres/sequences.sql".into(), place, sequences)
+            .await?,
+        session.small(PartKind::Database, "postgres/database.json".into(), place, settings).await?,
+    ])
+}
+
+type Digests = BTreeMap<usize, (u64, ContentDigest)>;
+
+/// Every slice of every table, by `jobs` workers with a connection each.
+async fn data(
+    session: &Session,
+    source: &Source,
+    rules: Option<&Masking>,
+    meter: &Arc<Meter>,
+) -> Result<(Vec<Part>, Digests)> {
+    let work = async |queue| worker(session, source, rules, meter, queue).await;
+    let made = crate::job::share(source.parts(), session.jobs, work).await?;
+    let (mut parts, mut digests) = (Vec::new(), Digests::new());
+    for (table, part, digest) in made {
+        let entry = digests.entry(table).or_default();
+        entry.0 += part.records;
+        entry.1.merge(digest);
+        parts.push(part);
+    }
+    Ok((parts, digests))
+}
+
+async fn worker(
+    session: &Session,
+    source: &Source,
+    rules: Option<&Masking>,
+    meter: &Arc<Meter>,
+    queue: Queue<TablePart>,
+) -> Result<Vec<(usize, Part, ContentDigest)>> {
+    let mut done = Vec::new();
+    let mut reader = None;
+    while let Ok(slice) = queue.recv().await {
+        let _worker = session.workers.acquire().await.or_fail(|| "the workers have stopped")?;
+        let mut connected = match reader.take() {
+            Some(reader) => reader,
+            None => source.reader().await?,
+        };
+        let table = &source.catalog().tables[slice.table];
+        let number = session.number();
+        let spec = PartSpec {
+            number,
+            kind: PartKind::Data,
+            path: format!(
+                "postgres/data/{}.{}.{number}.copy{}",
+                component(&table.schema),
+                component(&table.name),
+                session.codec.suffix()
+            ),
+            namespace: table.schema.clone(),
+            name: table.name.clone(),
+            slice: slice.slice.to_string(),
+            format: RecordFormat::CopyText,
+        };
+        let transform: Box<dyn BlockTransform> = match rules {
+            Some(rules) => rules.plan.transform(rules.positions[slice.table])?,
+            None => Box::new(Unruled(session.permit.clone())),
+        };
+        let writer = session.writer(spec)?;
+        let columns = TableRef::from(table);
+        let read = async |blocks| {
+            crate::job::apart(async move {
+                let rows = connected.read(&columns, slice.slice, &blocks).await?;
+                Ok((rows, connected))
+            })
+            .await?
+        };
+        let ((rows, connected), writer) =
+            flow::run(read, transform, writer, Arc::clone(meter)).await?;
+        let (part, digest) = session.finish(writer).await?;
+        if rows != part.records {
+            return Err(Error::failed(format!(
+                "the server sent {rows} rows of `{}`, and {} were stored",
+                table.full_name(),
+                part.records
+            )));
+        }
+        done.push((slice.table, part, digest));
+        reader = Some(connected);
+    }
+    Ok(done)
+}
+
+async fn large_objects(
+    session: &Session,
+    source: &Source,
+    rules: Option<&Masking>,
+    meter: &Arc<Meter>,
+) -> Result<Part> {
+    let number = session.number();
+    let spec = PartSpec {
+        number,
+        kind: PartKind::LargeObjects,
+        path: format!("postgres/large_objects/{number}{}", session.codec.suffix()),
+        namespace: String::new(),
+        name: String::new(),
+        slice: "all".to_owned(),
+        format: RecordFormat::Opaque,
+    };
+    let transform: Box<dyn BlockTransform> = match rules {
+        Some(rules) => rules.plan.large_object_transform()?,
+        None => Box::new(Unruled(session.permit.clone())),
+    };
+    let writer = session.writer(spec)?;
+    let mut reader = source.reader().await?;
+    let read = async |blocks| reader.large_objects(&blocks).await;
+    let (_, writer) = flow::run(read, transform, writer, Arc::clone(meter)).await?;
+    let (part, _) = session.finish(writer).await?;
+    count(meter, &part);
+    Ok(part)
+}
+
+fn collections(source: &Source, digests: &Digests) -> Vec<CollectionManifest> {
+    let tables = source.catalog().tables.iter().enumerate();
+    tables
+        .map(|(at, table)| {
+            let (records, digest) = digests.get(&at).copied().unwrap_or_default();
+            CollectionManifest {
+                namespace: table.schema.clone(),
+                name: table.name.clone(),
+                records,
+                expiring: None,
+                digest,
+                level: None,
+                columns: table.columns.iter().map(|column| column.name.clone()).collect(),
+            }
+        })
+        .collect()
+}
+
+fn endpoint(plan: &SnapshotPlan) -> Result<PostgresEndpoint> {
+    plan.environment.postgres()?.ok_or_else(|| Error::usage("no postgres"))
+}
+
+fn remarks(source: &Source, ruled: bool) -> Vec<String> {
+    let structure = ruled.then(|| STRUCTURE_REMARK.to_owned());
+    source.remarks().iter().cloned().chain(structure).collect()
+}

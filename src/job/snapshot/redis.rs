@@ -1,0 +1,95 @@
+//! Reading Redis into a part: one RDB of the environment's index.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Session, SnapshotPlan, StoreRead};
+use crate::config::endpoint::RedisEndpoint;
+use crate::error::{Error, Result};
+use crate::pipeline::digest::RecordFormat;
+use crate::pipeline::flow;
+use crate::pipeline::progress::Meter;
+use crate::pipeline::transform::{KeyTransform, UnruledKeys};
+use crate::repository::manifest::{CollectionManifest, PartKind, StoreManifest};
+use crate::repository::names::component;
+use crate::repository::part::PartSpec;
+use crate::store::StoreKind;
+use crate::store::redis::source::Source;
+
+/// Connects; the consistency point is the moment the server forks.
+pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
+    let endpoint = endpoint(plan)?;
+    Source::open(&endpoint).await
+}
+
+/// Reads the index.
+pub(super) async fn read(
+    plan: &SnapshotPlan,
+    session: &Session,
+    source: Source,
+    meter: Arc<Meter>,
+) -> Result<StoreRead> {
+    let started = Instant::now();
+    let endpoint = endpoint(plan)?;
+    let rules = match &plan.ruled {
+        Some(ruled) => Some(ruled.rules.redis(&ruled.key)?),
+        None => None,
+    };
+    let transform: Box<dyn KeyTransform> = match &rules {
+        Some(rules) => rules.transform(),
+        None => Box::new(UnruledKeys(session.permit.clone())),
+    };
+    meter.expect(source.bytes_estimate());
+    let number = session.number();
+    let index = endpoint.db.to_string();
+    let spec = PartSpec {
+        number,
+        kind: PartKind::Data,
+        path: format!(
+            "redis/{}.rdb{}",
+            component(&format!("{}:{}", endpoint.host, endpoint.port)),
+            session.codec.suffix()
+        ),
+        namespace: String::new(),
+        name: index.clone(),
+        slice: "all".to_owned(),
+        format: RecordFormat::Opaque,
+    };
+    let (identity, version) = (source.identity(), source.server_version());
+    let writer = session.writer(spec)?;
+    let read = async |blocks| source.read(transform, blocks).await;
+    let (summary, writer) = flow::run_cleared(read, writer, Arc::clone(&meter)).await?;
+    let (mut part, _) = session.finish(writer).await?;
+    part.records = summary.keys;
+    meter.finish();
+    let consistency = summary.consistency();
+    let mut remarks = summary.remarks;
+    if summary.dropped > 0 {
+        remarks.push(format!("{} keys were left out by rules", summary.dropped));
+    }
+    let manifest = StoreManifest {
+        partial: plan.is_partial(),
+        masked_with: session.masked_with(StoreKind::Redis),
+        store: StoreKind::Redis,
+        identity,
+        server_version: version,
+        consistency,
+        collections: vec![CollectionManifest {
+            namespace: String::new(),
+            name: index,
+            records: summary.keys,
+            expiring: Some(summary.expiring),
+            digest: summary.digest,
+            level: None,
+            columns: Vec::new(),
+        }],
+        parts: vec![part],
+        remarks,
+    };
+    let coverage = rules.map_or((0, 0), |rules| super::counts(&rules.coverage()));
+    Ok(StoreRead::new(manifest, started, coverage, 1))
+}
+
+fn endpoint(plan: &SnapshotPlan) -> Result<RedisEndpoint> {
+    plan.environment.redis()?.ok_or_else(|| Error::usage("no redis"))
+}
