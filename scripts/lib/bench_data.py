@@ -18,31 +18,59 @@ create table public.events (id bigint, person_id bigint not null, kind text not 
     detail jsonb, at timestamptz not null);
 """
 
-PEOPLE_SQL = """
+# Values are drawn by a hash of the row's number, each on its own: rows that repeat the one before them would flatter
+# whatever compresses well.
+DRAW = """
+create function public.draw(i bigint, seed bigint, n bigint) returns bigint language sql immutable parallel safe
+    as $$ select (hashint8extended(i, seed) & 9007199254740991) % n $$;
+create function public.pick(i bigint, seed bigint, words text[]) returns text language sql immutable parallel safe
+    as $$ select words[1 + public.draw(i, seed, cardinality(words))] $$;
+"""
+FIRST = "Ada,Ben,Chloé,Dmitri,Esra,Fionn,Grete,Hana,Ines,Jonas,Kenji,Lucía,Mateo,Nora,Oskar,Priya,Quentin,Rosa,Søren,Tomás,Uma,Vera,Wanda,Ximena,Yusuf,Zoë"
+LAST = "Abbott,Bauer,Castro,Dubois,Eriksen,Fischer,García,Haddad,Ivanov,Jensen,Kowalski,Larsen,Moreau,Novak,Okafor,Petrov,Quispe,Rossi,Schmidt,Tanaka,Ueda,Vargas,Weber,Xu,Yilmaz,Zhang"
+STREETS = "High Street,Station Road,Church Lane,Mill Lane,Park Avenue,Victoria Road,Green Street,King Street,Rue de Lyon,Lange Gasse,Calle Mayor,Via Roma,Dorfstraße,Queens Road,New Street"
+CITIES = "Leeds,Lyon,Lisboa,Austin,Graz,Porto,Malmö,Gdańsk,Sevilla,Torino,Bergen,Leuven,Basel,Brno,Split,Cork,Tartu,Utrecht,Aarhus,Nantes"
+WORDS = "asked,about,invoice,called,back,renewal,prefers,email,delivery,late,refund,issued,address,changed,contract,signed,trial,ended,upgrade,offered,customer,since,spring,complaint,closed,waiting,for,the,next,order,team,plan"
+AGENTS = "Mozilla/5.0 (X11) Firefox/,Mozilla/5.0 (Mac) Safari/,Mozilla/5.0 (Win64) Chrome/,okhttp/,curl/,Dart/"
+
+
+def _array(words):
+    return "array['" + words.replace(",", "','") + "']"
+
+
+def _sentence(words):
+    return " || ' ' || ".join(f"public.pick(i, {seed}, {_array(WORDS)})" for seed in range(20, 20 + words))
+
+
+PEOPLE_SQL = f"""
 insert into public.people
-select i, 'person' || i || '.' || substr(md5(i::text), 1, 6) || '@mail' || i % 50 || '.example',
+select i, lower(public.pick(i, 1, {_array(FIRST)})) || '.' || lower(public.pick(i, 2, {_array(LAST)})) || i || '@mail' || public.draw(i, 3, 50) || '.example',
     'user_' || substr(md5((i * 7)::text), 1, 12),
-    (array['Ada','Benoît','Chloé','Dmitri','Esra','Fionn','Grete','Kenji'])[1 + i % 8] || ' ' || initcap(substr(md5((i * 3)::text), 1, 9)),
-    '+44 ' || 7000000000 + i * 13,
-    jsonb_build_object('street', i % 400 || ' High Street', 'city', (array['Leeds','Lyon','Lisboa','Austin'])[1 + i % 4],
-        'postcode', (10000 + i % 80000)::text, 'geo', jsonb_build_object('lat', i % 90 + 0.123456, 'lon', i % 180 + 0.654321)),
-    'note ' || md5(i::text) || ' ' || md5((i + 1)::text), '2024-01-01Z'::timestamptz + i * interval '37 s'
+    public.pick(i, 1, {_array(FIRST)}) || ' ' || public.pick(i, 2, {_array(LAST)}),
+    '+44 7' || lpad(public.draw(i, 4, 1000000000)::text, 9, '0'),
+    jsonb_build_object('street', 1 + public.draw(i, 5, 400) || ' ' || public.pick(i, 6, {_array(STREETS)}),
+        'city', public.pick(i, 7, {_array(CITIES)}), 'postcode', (10000 + public.draw(i, 8, 80000))::text,
+        'geo', jsonb_build_object('lat', round(public.draw(i, 9, 90000000) / 1e6, 6), 'lon', round(public.draw(i, 10, 180000000) / 1e6, 6))),
+    {_sentence(10)},
+    '2024-01-01Z'::timestamptz + i * interval '37 s' + public.draw(i, 11, 37000000) * interval '1 us'
 from generate_series(1::bigint, %d) i;
 """
-ORDERS_SQL = """
+ORDERS_SQL = f"""
 insert into public.orders
-select i, 1 + i * 7919 %% %d, (array['paid','open','sent'])[1 + i %% 3], (i %% 100000) / 7.0,
-    jsonb_build_object('contact', jsonb_build_object('email', 'person' || i %% 1000000 || '@mail.example',
-        'name', 'Name ' || substr(md5(i::text), 1, 8)), 'vat', i %% 23, 'reference', substr(md5((i * 11)::text), 1, 20)),
-    '2025-01-01Z'::timestamptz + i * interval '11 s'
+select i, 1 + public.draw(i, 1, %d), (array['paid','open','sent'])[1 + public.draw(i, 2, 3)], public.draw(i, 3, 2000000) / 100.0,
+    jsonb_build_object('contact', jsonb_build_object('email', 'person' || public.draw(i, 1, %d) || '@mail.example',
+        'name', public.pick(i, 4, {_array(FIRST)}) || ' ' || public.pick(i, 5, {_array(LAST)})),
+        'vat', public.draw(i, 6, 23), 'reference', substr(md5(i::text), 1, 20)),
+    '2025-01-01Z'::timestamptz + i * interval '11 s' + public.draw(i, 7, 11000000) * interval '1 us'
 from generate_series(1::bigint, %d) i;
 """
-EVENTS_SQL = """
+EVENTS_SQL = f"""
 insert into public.events
-select i, 1 + i * 104729 %% %d, (array['login','view','export','share'])[1 + i %% 4],
-    ('10.' || i %% 250 || '.' || i / 250 %% 250 || '.' || i %% 199)::inet,
-    jsonb_build_object('page', '/v5/' || substr(md5(i::text), 1, 12), 'took', i %% 997, 'agent', 'Mozilla/5.0 (build ' || i %% 8999 || ')', 'flags', jsonb_build_array(i %% 2, i %% 3)),
-    '2025-06-01Z'::timestamptz + i * interval '5 s'
+select i, 1 + public.draw(i, 1, %d), (array['login','view','export','share'])[1 + public.draw(i, 2, 4)],
+    ('10.' || public.draw(i, 3, 250) || '.' || public.draw(i, 4, 250) || '.' || public.draw(i, 5, 250))::inet,
+    jsonb_build_object('page', '/v5/' || substr(md5(i::text), 1, 12), 'took', public.draw(i, 6, 2000),
+        'agent', public.pick(i, 7, {_array(AGENTS)}) || public.draw(i, 8, 140), 'flags', jsonb_build_array(public.draw(i, 9, 2), public.draw(i, 10, 3))),
+    '2025-06-01Z'::timestamptz + i * interval '5 s' + public.draw(i, 11, 5000000) * interval '1 us'
 from generate_series(1::bigint, %d) i;
 """
 INDEXES = """
@@ -101,10 +129,11 @@ def fill_postgres(url, factor):
     stores.psql(maintenance, f"drop database if exists {stores.quoted(name)} with (force);")
     stores.psql(maintenance, f"create database {stores.quoted(name)} template template0;")
     people = max(1, round(PEOPLE * factor))
-    stores.psql(url, TABLES)
-    stores.psql(url, PEOPLE_SQL.replace("%d", str(people)))
-    stores.psql(url, ORDERS_SQL % (people, round(ORDERS * factor)))
+    stores.psql(url, DRAW + TABLES)
+    stores.psql(url, PEOPLE_SQL % people)
+    stores.psql(url, ORDERS_SQL % (people, people, round(ORDERS * factor)))
     stores.psql(url, EVENTS_SQL % (people, round(EVENTS * factor)))
+    stores.psql(url, "drop function public.pick, public.draw;")
     stores.psql(url, INDEXES)
     stores.psql(url, "vacuum analyze;")
     stores.psql(url, "checkpoint;")

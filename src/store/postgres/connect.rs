@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, SslMode};
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Connection, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Connection};
 
 use super::reason::{OrPostgres, reason};
+use super::socket::{self, Connector, Loan, Shared};
 use super::tls;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, Result};
@@ -69,6 +68,7 @@ impl Drop for Guard {
 pub struct Session {
     client: Client,
     task: Guard,
+    stream: Shared,
     major: u32,
 }
 
@@ -76,10 +76,19 @@ impl Session {
     /// Connects as [`connect`] does.
     pub async fn open(endpoint: &PostgresEndpoint, database: Option<&str>) -> Result<Self> {
         let database = database.unwrap_or(&endpoint.database);
-        let (client, connection, major) = establish(endpoint, database).await?;
-        let session = Self { client, task: Guard(tokio::spawn(drive(connection))), major };
+        let Established { client, line, stream, major } = establish(endpoint, database).await?;
+        let session = Self { client, task: Guard(tokio::spawn(drive(line))), stream, major };
         within(endpoint, database, prepare(&session.client, major, endpoint, database)).await?;
         Ok(session)
+    }
+
+    /// The session's stream, taken from the driver until it is given back.
+    ///
+    /// Answers come in the order of the questions: the one to an empty question says that
+    /// nothing which the driver waits for is still to come.
+    pub(super) async fn lend(&self) -> Result<Loan> {
+        self.client.batch_execute("").await.or_postgres(|| "the session does not answer")?;
+        Ok(self.stream.lend())
     }
 
     /// The server's major version.
@@ -114,47 +123,58 @@ impl Deref for Session {
 /// the login, or has no such database; exit 2 if TLS is configured wrongly.
 pub async fn connect(endpoint: &PostgresEndpoint, database: Option<&str>) -> Result<Client> {
     let database = database.unwrap_or(&endpoint.database);
-    let (client, connection, major) = establish(endpoint, database).await?;
-    tokio::spawn(drive(connection));
+    let Established { client, line, major, .. } = establish(endpoint, database).await?;
+    tokio::spawn(drive(line));
     within(endpoint, database, prepare(&client, major, endpoint, database)).await?;
     Ok(client)
 }
 
-type Line = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+/// What answers on behalf of a client.
+type Line = Connection<Shared, Shared>;
 
-async fn drive(connection: Line) {
-    if let Err(error) = connection.await {
+async fn drive(line: Line) {
+    if let Err(error) = line.await {
         let why = error.as_db_error().map_or_else(|| error.to_string(), reason);
         tracing::debug!(why, "a connection to postgres ended");
     }
 }
 
-async fn establish(endpoint: &PostgresEndpoint, database: &str) -> Result<(Client, Line, u32)> {
-    let connector = tls::connector(&endpoint.tls)?;
-    let config = config(endpoint, database);
+struct Established {
+    client: Client,
+    line: Line,
+    /// What the line reads and writes: the socket, or the TLS over it.
+    stream: Shared,
+    major: u32,
+}
+
+async fn establish(endpoint: &PostgresEndpoint, database: &str) -> Result<Established> {
+    let rustls = tls::connector(&endpoint.tls)?;
+    let unreachable =
+        |error: &(dyn std::error::Error + 'static)| no_connection(endpoint, database, error);
+    let (connector, encrypted) =
+        Connector::new(rustls, &endpoint.host).map_err(|error| unreachable(&error))?;
     let connecting = async {
-        config.connect(connector).await.map_err(|error| refused(endpoint, database, &error))
+        let socket = socket::dial(&endpoint.host, endpoint.port)
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let made = config(endpoint, database).connect_raw(socket.clone(), connector).await;
+        let (client, line) = made.map_err(|error| refused(endpoint, database, &error))?;
+        Ok((client, line, socket))
     };
-    let (client, connection) = within(endpoint, database, connecting).await?;
-    let version = connection.parameter("server_version").unwrap_or_default();
+    let (client, line, socket) = within(endpoint, database, connecting).await?;
+    let version = line.parameter("server_version").unwrap_or_default();
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     let major = digits.parse().unwrap_or(OLDEST_MAJOR);
-    Ok((client, connection, major))
+    let stream = encrypted.get().cloned().unwrap_or(socket);
+    Ok(Established { client, line, stream, major })
 }
 
 fn config(endpoint: &PostgresEndpoint, database: &str) -> Config {
     let mut config = Config::new();
     config
-        .host(&endpoint.host)
-        .port(endpoint.port)
         .dbname(database)
         .user(&endpoint.username)
         .application_name(APPLICATION_NAME)
-        .connect_timeout(endpoint.connect_timeout)
-        // A peer that vanished is noticed within a minute, not after the system's two hours.
-        .keepalives_idle(Duration::from_secs(30))
-        .keepalives_interval(Duration::from_secs(10))
-        .keepalives_retries(3)
         .ssl_mode(if endpoint.tls.required { SslMode::Require } else { SslMode::Prefer });
     if let Some(password) = &endpoint.password {
         config.password(password.expose());
@@ -211,7 +231,7 @@ pub fn place(endpoint: &PostgresEndpoint, database: &str) -> String {
 fn refused(endpoint: &PostgresEndpoint, database: &str, error: &tokio_postgres::Error) -> Error {
     let place = place(endpoint, database);
     let Some(db) = error.as_db_error() else {
-        return no_connection(endpoint, &place, error);
+        return no_connection(endpoint, database, error);
     };
     let failed = Error::unreachable(format!("{place} refused the login")).because(reason(db));
     let role = &endpoint.username;
@@ -230,7 +250,12 @@ fn refused(endpoint: &PostgresEndpoint, database: &str, error: &tokio_postgres::
     }
 }
 
-fn no_connection(endpoint: &PostgresEndpoint, place: &str, error: &tokio_postgres::Error) -> Error {
+fn no_connection(
+    endpoint: &PostgresEndpoint,
+    database: &str,
+    error: &(dyn std::error::Error + 'static),
+) -> Error {
+    let place = place(endpoint, database);
     let lines = crate::error::lines_of(error);
     let text = lines.join(": ");
     let mut failed = Error::unreachable(format!("{place} cannot be reached"));

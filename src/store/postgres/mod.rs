@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod check;
 pub mod connect;
+mod copy_out;
 pub mod database;
 mod filter;
 pub mod grants;
@@ -19,6 +20,7 @@ pub mod schema;
 pub mod script;
 pub mod sequences;
 pub mod settings;
+mod socket;
 pub mod source;
 pub mod swap;
 pub mod target;

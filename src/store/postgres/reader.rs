@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use super::connect::Session;
+use super::copy_out::{Copied, CopyOut};
 use super::parts::Slice;
 use super::quote::{column_list, ident, literal, qualified};
 use super::reason::OrPostgres;
 use crate::error::{Error, OrFail, Result};
-use crate::pipeline::block::{BLOCK_BYTES, Block, Raw};
+use crate::pipeline::block::{Block, Raw};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::store::shape::Table;
-
-/// Room behind a block for the row that overflows it, so that a block seldom moves.
-const OVERFLOW_BYTES: usize = 64 << 10;
 
 /// A table by name, with the columns that COPY carries, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,33 +151,22 @@ impl Reader {
     async fn copy(&mut self, statement: &str, mut sink: Sink<'_>) -> Result<u64> {
         self.idle()?;
         self.busy = true;
-        let failed = || "rows cannot be read";
-        let stream = self.session.copy_out(statement).await.or_postgres(failed)?;
-        let mut stream = std::pin::pin!(stream);
+        let mut copy = CopyOut::begin(self.session.lend().await?, statement).await?;
         let mut rows = 0;
-        let mut bytes: Vec<u8> = Vec::new();
-        // The stream ends only where the server said that the copy is done; a connection that
-        // breaks is an error here.
-        while let Some(message) = stream.next().await {
-            let message = message.or_postgres(failed)?;
-            if bytes.capacity() == 0 {
-                bytes.reserve(BLOCK_BYTES + OVERFLOW_BYTES);
+        let said = loop {
+            match copy.block().await? {
+                Copied::Block(bytes, rest) => {
+                    rows += sink.take(bytes).await?;
+                    copy = rest;
+                }
+                Copied::Last(bytes, said) => {
+                    rows += sink.take(bytes).await?;
+                    break said;
+                }
             }
-            bytes.extend_from_slice(&message);
-            // A message is one row today, but the protocol only promises whole data in the end.
-            if bytes.len() >= BLOCK_BYTES && bytes.ends_with(b"\n") {
-                let block = block_of(std::mem::take(&mut bytes));
-                rows += block.records();
-                sink.take(block).await?;
-            }
-        }
-        if !bytes.is_empty() {
-            if !bytes.ends_with(b"\n") {
-                return Err(Error::failed("the server's COPY ended inside a row"));
-            }
-            let block = block_of(bytes);
-            rows += block.records();
-            sink.take(block).await?;
+        };
+        if rows != said {
+            return Err(Error::failed(format!("the server sent {rows} rows and counted {said}")));
         }
         self.busy = false;
         self.idle()?;
@@ -195,22 +181,24 @@ enum Sink<'a> {
 }
 
 impl Sink<'_> {
-    async fn take(&mut self, block: Block<Raw>) -> Result<()> {
+    /// Takes whole rows, and says how many there were.
+    async fn take(&mut self, bytes: Vec<u8>) -> Result<u64> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        if !bytes.ends_with(b"\n") {
+            return Err(Error::failed("the server's COPY ended inside a row"));
+        }
         match self {
             Self::Channel(out) => {
-                out.send(block).await.or_fail(|| "the pipeline behind the reader has stopped")
+                // In COPY text a line feed ends a row and stands nowhere else.
+                let rows = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+                let sent = out.send(Block::raw(bytes, rows)).await;
+                sent.or_fail(|| "the pipeline behind the reader has stopped").map(|()| rows)
             }
-            Self::Digest(digest) => {
-                RecordFormat::CopyText.digest(block.bytes(), digest).map(|_| ())
-            }
+            Self::Digest(digest) => RecordFormat::CopyText.digest(&bytes, digest),
         }
     }
-}
-
-/// In COPY text a line feed ends a row and stands nowhere else.
-fn block_of(bytes: Vec<u8>) -> Block<Raw> {
-    let rows = memchr::memchr_iter(b'\n', &bytes).count();
-    Block::raw(bytes, rows as u64)
 }
 
 fn told(error: Error, table: &TableRef, slice: Slice) -> Error {

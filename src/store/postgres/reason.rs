@@ -4,35 +4,114 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::error::{Error, Kind, OrFail, Result};
 
-/// Why the server refused, without any value of the data.
-///
-/// Messages of class 22 (data exception) and 23 (integrity constraint) and those that user code
-/// raises quote values, as `DETAIL` and the end of a `CONTEXT` line do: of these only the
-/// SQLSTATE, its meaning and the place are told.
-pub fn reason(error: &DbError) -> String {
-    let code = error.code();
-    let mut text = match meaning(code) {
-        Some(meaning) => format!("{meaning} (SQLSTATE {})", code.code()),
-        None => error.message().to_owned(),
-    };
-    for (word, name) in [
-        ("table", error.table()),
-        ("column", error.column()),
-        ("constraint", error.constraint()),
-        ("type", error.datatype()),
-    ] {
-        if let Some(name) = name {
-            text.push_str(&format!(", {word} `{name}`"));
-        }
-    }
-    if let Some(place) = error.where_().and_then(copy_place) {
-        text.push_str(&format!(", {place}"));
-    }
-    text
+/// What the server says of an error, from the driver or from the wire.
+#[derive(Debug, Default)]
+pub(super) struct Told<'a> {
+    code: &'a str,
+    message: &'a str,
+    table: Option<&'a str>,
+    column: Option<&'a str>,
+    datatype: Option<&'a str>,
+    constraint: Option<&'a str>,
+    context: Option<&'a str>,
 }
 
-fn meaning(code: &SqlState) -> Option<&'static str> {
-    let code = code.code();
+impl<'a> From<&'a DbError> for Told<'a> {
+    fn from(error: &'a DbError) -> Self {
+        Self {
+            code: error.code().code(),
+            message: error.message(),
+            table: error.table(),
+            column: error.column(),
+            datatype: error.datatype(),
+            constraint: error.constraint(),
+            context: error.where_(),
+        }
+    }
+}
+
+impl<'a> Told<'a> {
+    /// The body of an ErrorResponse: fields of a letter and a text that ends with a zero byte
+    /// (frontend/backend protocol, "Error and Notice Message Fields"). What is not UTF-8 is
+    /// left out, as a server that has no encoding yet may say it.
+    pub(super) fn from_fields(body: &'a [u8]) -> Self {
+        let mut told = Self::default();
+        for field in body.split(|byte| *byte == 0) {
+            let Some((&letter, text)) = field.split_first() else { continue };
+            let Ok(text) = std::str::from_utf8(text) else { continue };
+            match letter {
+                b'C' => told.code = text,
+                b'M' => told.message = text,
+                b't' => told.table = Some(text),
+                b'c' => told.column = Some(text),
+                b'd' => told.datatype = Some(text),
+                b'n' => told.constraint = Some(text),
+                b'W' => told.context = Some(text),
+                _ => {}
+            }
+        }
+        told
+    }
+
+    /// Why the server refused, without any value of the data.
+    ///
+    /// Messages of class 22 (data exception) and 23 (integrity constraint) and those that user
+    /// code raises quote values, as `DETAIL` and the end of a `CONTEXT` line do: of these only
+    /// the SQLSTATE, its meaning and the place are told.
+    fn reason(&self) -> String {
+        let mut text = match meaning(self.code) {
+            Some(meaning) => format!("{meaning} (SQLSTATE {})", self.code),
+            None => self.message.to_owned(),
+        };
+        for (word, name) in [
+            ("table", self.table),
+            ("column", self.column),
+            ("constraint", self.constraint),
+            ("type", self.datatype),
+        ] {
+            if let Some(name) = name {
+                text.push_str(&format!(", {word} `{name}`"));
+            }
+        }
+        if let Some(place) = self.context.and_then(copy_place) {
+            text.push_str(&format!(", {place}"));
+        }
+        text
+    }
+
+    /// The error that this is: exit 12 where the server or an administrator ended the session
+    /// (class 57P; 57014 is a cancel), else exit 1.
+    pub(super) fn error(&self, message: impl Into<String>) -> Error {
+        let lost = self.code.starts_with("57P");
+        let kind = if lost { Kind::Unreachable } else { Kind::Failed };
+        let failed = Error::new(kind, message).because(self.reason());
+        match self.hint() {
+            Some(hint) => failed.hint(hint),
+            None => failed,
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self.code {
+            "42501" if self.message.contains("row-level security") => {
+                Some("read as a role with BYPASSRLS or as the table's owner")
+            }
+            "42501" => Some("grant the role what it lacks, or log in as another one"),
+            "55P03" => Some("a session holds a stronger lock: end it or try again later"),
+            "53100" => Some("free space on the server's disk"),
+            "53200" => Some("raise max_locks_per_transaction on the server"),
+            "53300" => Some("raise max_connections on the server, or use fewer jobs"),
+            _ => None,
+        }
+    }
+}
+
+/// Why the server refused, without any value of the data.
+pub fn reason(error: &DbError) -> String {
+    Told::from(error).reason()
+}
+
+fn meaning(code: &str) -> Option<&'static str> {
     Some(match code {
         "22001" => "a value is too long for its type",
         "22003" => "a number is out of range",
@@ -88,28 +167,7 @@ impl<T> OrPostgres<T> for Result<T, tokio_postgres::Error> {
                 Err(error).or_fail(message)
             };
         };
-        // Class 57: the server or an administrator ended the session (but 57014 is a cancel).
-        let lost = db.code().code().starts_with("57P");
-        let kind = if lost { Kind::Unreachable } else { Kind::Failed };
-        let failed = Error::new(kind, message()).because(reason(db));
-        Err(match hint(db) {
-            Some(hint) => failed.hint(hint),
-            None => failed,
-        })
-    }
-}
-
-fn hint(error: &DbError) -> Option<String> {
-    match error.code().code() {
-        "42501" if error.message().contains("row-level security") => {
-            Some("read as a role with BYPASSRLS or as the table's owner".to_owned())
-        }
-        "42501" => Some("grant the role what it lacks, or log in as another one".to_owned()),
-        "55P03" => Some("a session holds a stronger lock: end it or try again later".to_owned()),
-        "53100" => Some("free space on the server's disk".to_owned()),
-        "53200" => Some("raise max_locks_per_transaction on the server".to_owned()),
-        "53300" => Some("raise max_connections on the server, or use fewer jobs".to_owned()),
-        _ => None,
+        Err(Told::from(db).error(message()))
     }
 }
 
