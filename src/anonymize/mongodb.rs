@@ -13,7 +13,7 @@ use super::pseudonym::Key;
 use super::rules::{PathRule, RuleSet};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
-use crate::pipeline::block::{Block, Cleared, Raw};
+use crate::pipeline::block::{self, Block, Cleared, Raw};
 use crate::pipeline::digest::document_length;
 use crate::pipeline::transform::BlockTransform;
 use crate::store::StoreKind;
@@ -189,7 +189,8 @@ struct DocumentTransform {
 impl BlockTransform for DocumentTransform {
     fn apply(&mut self, block: Block<Raw>) -> Result<Block<Cleared>> {
         let records = block.records();
-        let mut out = Vec::with_capacity(block.bytes().len() + block.bytes().len() / 8);
+        let mut out = block::buffer();
+        out.reserve(block.bytes().len() + block.bytes().len() / 8);
         let mut rest = block.bytes();
         while !rest.is_empty() {
             let (document, tail) = rest.split_at(document_length(rest)?);

@@ -10,7 +10,7 @@ use super::copytext::{self, ArrayRewriter, Made};
 use super::transformers::Form;
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
-use crate::pipeline::block::{Block, Cleared, Raw};
+use crate::pipeline::block::{self, Block, Cleared, Raw};
 use crate::pipeline::transform::BlockTransform;
 
 /// A column that a rule changes.
@@ -135,7 +135,8 @@ impl BlockTransform for RowTransform {
             return Ok(block.clear(&self.permit));
         }
         let records = block.records();
-        let mut out = Vec::with_capacity(block.bytes().len() + block.bytes().len() / 8);
+        let mut out = block::buffer();
+        out.reserve(block.bytes().len() + block.bytes().len() / 8);
         self.mask(block.bytes(), &mut out)?;
         Ok(Block::cleared(out, records, &self.permit))
     }

@@ -11,7 +11,7 @@ use super::manifest::{Part, PartKind};
 use super::names;
 use crate::config::policy::Permit;
 use crate::error::{Error, OrFail, Result};
-use crate::pipeline::block::{BLOCK_BYTES, Block, Cleared};
+use crate::pipeline::block::{self, BLOCK_BYTES, Block, Cleared};
 use crate::pipeline::compress::{Codec, Encoder};
 use crate::pipeline::digest::{ContentDigest, RecordFormat, document_length};
 use crate::pipeline::flow::BlockSink;
@@ -208,7 +208,7 @@ pub fn read_blocks(
     let mut digest = ContentDigest::default();
     {
         let mut decoder = Codec::of_path(&part.path).decoder(&mut stored).map_err(broken)?;
-        let mut buffer = Vec::with_capacity(BLOCK_BYTES + (64 << 10));
+        let mut buffer = block::buffer();
         loop {
             let room = BLOCK_BYTES.saturating_sub(buffer.len()).max(64 << 10) as u64;
             let before = buffer.len();
@@ -227,7 +227,7 @@ pub fn read_blocks(
                 let count = format.digest(&buffer, &mut digest)?;
                 records += count;
                 emit(Block::cleared(buffer, count, permit))?;
-                buffer = Vec::with_capacity(BLOCK_BYTES + (64 << 10));
+                buffer = block::buffer();
                 buffer.extend_from_slice(&rest);
             } else if buffer.len() > RECORD_BYTES_MAX {
                 return Err(Error::findings(format!(

@@ -14,7 +14,7 @@ use super::raw::Elements;
 use super::scan::{Broken, Moment, Scan, Sink, scan};
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, Result};
-use crate::pipeline::block::{BLOCK_BYTES, Block, Raw};
+use crate::pipeline::block::{self, BLOCK_BYTES, Block, Raw};
 use crate::store::shape::Collection;
 use crate::store::{Consistency, Identity, Level};
 
@@ -334,7 +334,7 @@ impl Sink for Blocks {
                 self.flush().await?;
             }
             if self.bytes.capacity() == 0 {
-                self.bytes.reserve_exact(BLOCK_BYTES.max(document.len()));
+                self.bytes = block::buffer();
             }
             self.bytes.extend_from_slice(document);
             self.records += 1;

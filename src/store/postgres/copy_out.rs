@@ -9,12 +9,10 @@
 use super::reason::Told;
 use super::socket::Loan;
 use crate::error::{Error, OrFail, Result};
-use crate::pipeline::block::BLOCK_BYTES;
+use crate::pipeline::block::{self, BLOCK_BYTES};
 
 /// How much is asked of the socket at a time, in bytes: what fits the processor's own cache.
 const READ_BYTES: usize = 256 << 10;
-/// Room behind a block for the row that overflows it, so that a block seldom moves.
-const OVERFLOW_BYTES: usize = 64 << 10;
 /// No other message of the server is longer, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// The byte that says what a message is, and its length.
@@ -61,7 +59,7 @@ impl CopyOut {
     ///
     /// If the server refuses or breaks off the copy, or the connection is lost.
     pub(super) async fn block(mut self) -> Result<Copied> {
-        let mut block = Vec::with_capacity(BLOCK_BYTES + OVERFLOW_BYTES);
+        let mut block = block::buffer();
         loop {
             self.take_rows(&mut block);
             if block.len() >= BLOCK_BYTES && self.left == 0 && block.ends_with(b"\n") {

@@ -73,7 +73,7 @@ impl Loader {
         while let Some(block) = blocks.recv().await {
             arrived += block.records();
             if !block.bytes().is_empty() {
-                let bytes = Bytes::from(block.into_bytes());
+                let bytes = Bytes::from_owner(block);
                 // `feed` does not wait for the socket to be flushed; its queue holds one block.
                 if let Err(error) = sink.feed(bytes).await {
                     // The server's own reason comes with the end of the copy.

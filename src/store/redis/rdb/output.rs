@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use super::{Decimal, crc64, opcode};
 use crate::config::policy::Permit;
 use crate::error::{OrFail, Result};
-use crate::pipeline::block::{BLOCK_BYTES, Block, Cleared};
+use crate::pipeline::block::{self, BLOCK_BYTES, Block, Cleared};
 
 /// Appends a length. `redis/src/rdb.c`, rdbSaveLen.
 pub fn put_length(out: &mut Vec<u8>, length: u64) {
@@ -64,7 +64,7 @@ pub struct Output<'a> {
 impl<'a> Output<'a> {
     /// Hands blocks, cleared under `permit`, to `emit`.
     pub fn new(permit: Permit, emit: &'a mut Emit<'a>) -> Self {
-        let buffer = Vec::with_capacity(BLOCK_BYTES + (BLOCK_BYTES >> 3));
+        let buffer = block::buffer();
         Self { buffer, crc: 0, records: 0, total: 0, permit, emit }
     }
 
@@ -95,7 +95,7 @@ impl<'a> Output<'a> {
     fn flush(&mut self) -> Result<()> {
         self.crc = crc64::update(self.crc, &self.buffer);
         self.total += self.buffer.len() as u64;
-        let empty = Vec::with_capacity(BLOCK_BYTES + (BLOCK_BYTES >> 3));
+        let empty = block::buffer();
         let full = std::mem::replace(&mut self.buffer, empty);
         (self.emit)(Block::cleared(full, std::mem::take(&mut self.records), &self.permit))
     }
