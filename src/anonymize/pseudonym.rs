@@ -188,9 +188,9 @@ impl Draw {
     }
 
     /// One of `words`; empty where there are none.
-    pub fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+    pub fn pick<'a, W: AsRef<str>>(&mut self, words: &'a [W]) -> &'a str {
         let index = self.below(words.len() as u64) as usize;
-        words.get(index).copied().unwrap_or_default()
+        words.get(index).map(W::as_ref).unwrap_or_default()
     }
 
     /// A fraction in -1..1.
@@ -303,6 +303,6 @@ mod tests {
             assert!((-1.0..1.0).contains(&draw.fraction()));
         }
         assert_eq!(draw.below(0), 0);
-        assert_eq!(draw.pick(&[]), "");
+        assert_eq!(draw.pick::<&str>(&[]), "");
     }
 }

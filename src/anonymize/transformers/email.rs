@@ -3,7 +3,7 @@
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
 use crate::anonymize::registry::{Definition, Uniqueness};
-use support::{FIRST_NAMES, LAST_NAMES, push_lower};
+use support::{FIRST_NAMES, LAST_NAMES, LOWER_FIRST_NAMES, LOWER_LAST_NAMES};
 
 /// RFC 2606 reserves these; all are equally long.
 const DOMAINS: [&str; 3] = ["@example.com", "@example.net", "@example.org"];
@@ -67,9 +67,9 @@ impl Transformer for Email {
     fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
         let mut draw = Draw::new(value.digest);
         let start = out.len();
-        push_lower(draw.pick(FIRST_NAMES), out);
+        out.extend_from_slice(draw.pick(&LOWER_FIRST_NAMES).as_bytes());
         out.push(b'.');
-        push_lower(draw.pick(LAST_NAMES), out);
+        out.extend_from_slice(draw.pick(&LOWER_LAST_NAMES).as_bytes());
         if out.len() - start > self.room() {
             out.truncate(start + self.room());
         }

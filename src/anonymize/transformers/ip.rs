@@ -54,13 +54,15 @@ impl Transformer for Ip {
     }
 
     fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
-        let (address, prefix) = parse(value.text).ok_or(Mismatch("it is not an IP address"))?;
         let mut draw = Draw::new(value.digest);
+        // Of an address without a colon and a slash, which `normalize` has read, all is known.
+        if value.form != (Form::Inet { cidr: true }) && !value.text.contains([':', '/']) {
+            push_v4(host(&mut draw), out);
+            return Ok(Wrote::Same);
+        }
+        let (address, prefix) = parse(value.text).ok_or(Mismatch("it is not an IP address"))?;
         let mut new = match address {
-            IpAddr::V4(_) => {
-                let host = draw.below(1 << 17) as u32;
-                IpAddr::V4(Ipv4Addr::from_bits(0xc612_0000 | host))
-            }
+            IpAddr::V4(_) => IpAddr::V4(host(&mut draw)),
             IpAddr::V6(_) => {
                 let mut bytes = [0u8; 16];
                 bytes.copy_from_slice(&value.digest[..16]);
@@ -72,14 +74,7 @@ impl Transformer for Ip {
             new = network(new, prefix);
         }
         match new {
-            IpAddr::V4(v4) => {
-                for (index, part) in v4.octets().into_iter().enumerate() {
-                    if index > 0 {
-                        out.push(b'.');
-                    }
-                    push_digits(u64::from(part), 1, out);
-                }
-            }
+            IpAddr::V4(v4) => push_v4(v4, out),
             IpAddr::V6(v6) => write!(out, "{v6}").map_err(|_| Mismatch("out of memory"))?,
         }
         if let Some(prefix) = prefix {
@@ -88,6 +83,25 @@ impl Transformer for Ip {
         }
         Ok(Wrote::Same)
     }
+}
+
+/// An address in 198.18.0.0/15.
+fn host(draw: &mut Draw) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0xc612_0000 | draw.below(1 << 17) as u32)
+}
+
+fn push_v4(address: Ipv4Addr, out: &mut Vec<u8>) {
+    let mut text = [b'.'; 16];
+    let mut length = 0;
+    for octet in address.octets() {
+        let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+        let skipped = usize::from(octet < 100) + usize::from(octet < 10);
+        let digits = &digits[skipped..];
+        text[length..length + digits.len()].copy_from_slice(digits);
+        length += digits.len() + 1;
+    }
+    // The last octet has no full stop behind it.
+    out.extend_from_slice(&text[..length - 1]);
 }
 
 /// Reads an address and its prefix length, if any.
@@ -129,5 +143,20 @@ pub(super) fn canonical(text: &str, cidr: bool) -> Option<String> {
     match prefix {
         Some(prefix) if prefix != single => Some(format!("{address}/{prefix}")),
         _ => Some(address.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_address_is_written_as_the_library_writes_it(bits: u32) {
+            let (address, mut out) = (Ipv4Addr::from_bits(bits), Vec::new());
+            push_v4(address, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), address.to_string());
+        }
     }
 }

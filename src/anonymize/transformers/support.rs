@@ -1,6 +1,7 @@
 //! What several transformers share: arguments, word lists, writing.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use fake::locales::{Data, EN};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -95,9 +96,16 @@ pub(super) fn longest(words: &[&str]) -> usize {
     words.iter().map(|word| word.chars().count()).max().unwrap_or(0)
 }
 
-/// Writes only the ASCII letters of a word, in lower case.
-pub(super) fn push_lower(word: &str, out: &mut Vec<u8>) {
-    out.extend(word.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase()));
+/// The ASCII letters of the first names, in lower case.
+pub(super) static LOWER_FIRST_NAMES: LazyLock<Box<[Box<str>]>> =
+    LazyLock::new(|| FIRST_NAMES.iter().map(|name| letters(name)).collect());
+/// The ASCII letters of the last names, in lower case.
+pub(super) static LOWER_LAST_NAMES: LazyLock<Box<[Box<str>]>> =
+    LazyLock::new(|| LAST_NAMES.iter().map(|name| letters(name)).collect());
+
+fn letters(word: &str) -> Box<str> {
+    let letters = word.chars().filter(char::is_ascii_alphabetic);
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 /// Cuts what was written since `start` to `limit` characters, without a space at the end.
@@ -138,26 +146,14 @@ pub(super) fn finish(
 /// Trimmed and NFC; with `lower` also lower case and with single spaces.
 pub(super) fn tidy<'a>(text: &'a str, lower: bool, scratch: &'a mut String) -> &'a str {
     let text = text.trim();
-    let plain = |byte: u8| {
-        byte.is_ascii_graphic() && !(lower && byte.is_ascii_uppercase()) || (byte == b' ' && !lower)
-    };
-    if text.bytes().all(plain) || (!lower && is_nfc(text)) {
+    if text.is_ascii() {
+        return if lower { tidy_ascii(text, scratch) } else { text };
+    }
+    if !lower && is_nfc(text) {
         return text;
     }
     scratch.clear();
-    if lower && text.is_ascii() {
-        let mut gap = false;
-        for byte in text.bytes() {
-            if byte.is_ascii_whitespace() {
-                gap = true;
-                continue;
-            }
-            if std::mem::take(&mut gap) {
-                scratch.push(' ');
-            }
-            scratch.push(char::from(byte.to_ascii_lowercase()));
-        }
-    } else if lower {
+    if lower {
         let mut gap = false;
         for letter in text.nfc().flat_map(char::to_lowercase) {
             if letter.is_whitespace() {
@@ -179,6 +175,31 @@ pub(super) fn tidy<'a>(text: &'a str, lower: bool, scratch: &'a mut String) -> &
     scratch
 }
 
+/// Lower case and with single spaces. Nearly every value takes one of the first two ways, whose
+/// loops the compiler turns into vectors.
+fn tidy_ascii<'a>(text: &'a str, scratch: &'a mut String) -> &'a str {
+    let bytes = text.as_bytes();
+    let space = bytes.iter().fold(false, |any, byte| any | byte.is_ascii_whitespace());
+    let upper = bytes.iter().fold(false, |any, byte| any | byte.is_ascii_uppercase());
+    if !space && !upper {
+        return text;
+    }
+    scratch.clear();
+    let odd = |pair: &[u8]| pair[1].is_ascii_whitespace() && (pair[0] == b' ' || pair[1] != b' ');
+    if !space || !bytes.windows(2).any(odd) {
+        scratch.push_str(text);
+        scratch.make_ascii_lowercase();
+        return scratch;
+    }
+    for word in text.split_ascii_whitespace() {
+        if !scratch.is_empty() {
+            scratch.push(' ');
+        }
+        scratch.extend(word.chars().map(|letter| letter.to_ascii_lowercase()));
+    }
+    scratch
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +212,10 @@ mod tests {
         assert_eq!(tidy("Jose\u{301}  LUIS", true), "jos\u{e9} luis");
         assert_eq!(tidy("Jose\u{301} ", false), "Jos\u{e9}");
         assert_eq!(tidy("a b", false), "a b");
+        assert_eq!(tidy("a\tb", false), "a\tb");
+        for spaced in ["Ann Lee", "ann  lee", "ann\tlee", " ann \n\r lee ", "ANN \tLEE"] {
+            assert_eq!(tidy(spaced, true), "ann lee", "{spaced:?}");
+        }
     }
 
     #[test]

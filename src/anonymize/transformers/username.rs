@@ -3,7 +3,7 @@
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
 use crate::anonymize::registry::{Definition, Uniqueness};
-use support::{FIRST_NAMES, LAST_NAMES, push_lower};
+use support::{FIRST_NAMES, LAST_NAMES, LOWER_FIRST_NAMES, LOWER_LAST_NAMES};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "username",
@@ -55,8 +55,8 @@ impl Transformer for Username {
     fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
         let mut draw = Draw::new(value.digest);
         let start = out.len();
-        push_lower(draw.pick(FIRST_NAMES), out);
-        push_lower(draw.pick(LAST_NAMES), out);
+        out.extend_from_slice(draw.pick(&LOWER_FIRST_NAMES).as_bytes());
+        out.extend_from_slice(draw.pick(&LOWER_LAST_NAMES).as_bytes());
         if self.unique {
             let left = self.limit.map(|limit| limit.saturating_sub(SUFFIX_CHARS));
             if left == Some(0) {

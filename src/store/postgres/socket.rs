@@ -212,8 +212,7 @@ impl TlsConnect<Shared> for Connector {
         let connecting = self.rustls.connect(stream);
         Box::pin(async move {
             let shared = Shared::new(connecting.await?);
-            let _ = self.made.set(shared.clone());
-            Ok(shared)
+            Ok(self.made.get_or_init(|| shared).clone())
         })
     }
 }
