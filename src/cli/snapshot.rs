@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::{App, Outcome, StoreArg, stores};
+use crate::config::Compression;
 use crate::error::{Error, Result};
 use crate::job::snapshot::{self, Request, Summary};
 use crate::output::{bytes, count, duration};
-use crate::pipeline::compress::Codec;
 
 /// Flags of `snapshot`.
 #[derive(Debug, Args)]
@@ -91,7 +91,7 @@ fn request(arguments: Arguments) -> Result<Request> {
     if arguments.jobs.is_some_and(|jobs| !(1..=64).contains(&jobs)) {
         return Err(Error::usage("--jobs must be from 1 to 64"));
     }
-    let compression = arguments.compression.as_deref().map(str::parse::<Codec>).transpose()?;
+    let compression = arguments.compression.as_deref().map(compression).transpose()?;
     Ok(Request {
         set,
         stores: stores(&arguments.stores),
@@ -102,6 +102,12 @@ fn request(arguments: Arguments) -> Result<Request> {
         jobs: arguments.jobs,
         compression,
         within: None,
+    })
+}
+
+fn compression(text: &str) -> Result<Compression> {
+    text.parse().map_err(|problem: String| {
+        Error::usage(format!("`{text}` is not a compression")).hint(problem)
     })
 }
 

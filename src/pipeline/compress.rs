@@ -1,30 +1,12 @@
 //! Codecs: zstd and gzip streams that the usual tools read.
 
-use std::fmt;
 use std::io::{self, Read, Write};
-use std::str::FromStr;
 
-use zstd::zstd_safe::CParameter;
+use zstd::zstd_safe::{CParameter, ParamSwitch};
 
 use crate::config::Compression;
-use crate::error::{Error, Result};
 
-/// How data parts are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Codec {
-    /// Zstandard at a level from 1 to 19.
-    Zstd(i32),
-    /// gzip at a level from 1 to 9.
-    Gzip(u32),
-    /// As it is.
-    None,
-}
-
-impl Codec {
-    /// The codec where nothing else is configured: zstd at level 1 costs less time than writing
-    /// the bytes it saves.
-    pub const DEFAULT: Self = Self::Zstd(1);
-
+impl Compression {
     /// What file names end with: `.zst`, `.gz` or nothing.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -37,7 +19,7 @@ impl Codec {
     /// The codec that a stored file's name tells; the level is not known from it.
     pub fn of_path(path: &str) -> Self {
         if path.ends_with(".zst") {
-            Self::DEFAULT
+            Self::default()
         } else if path.ends_with(".gz") {
             Self::Gzip(6)
         } else {
@@ -48,10 +30,11 @@ impl Codec {
     /// A writer that compresses into `inner`.
     pub fn encoder<W: Write>(self, inner: W) -> io::Result<Encoder<W>> {
         Ok(match self {
-            Self::Zstd(level) => Encoder::Zstd(Frames::new(inner, level)?),
-            Self::Gzip(level) => {
-                Encoder::Gzip(flate2::write::GzEncoder::new(inner, flate2::Compression::new(level)))
-            }
+            Self::Zstd(level) => Encoder::Zstd(Frames::new(inner, i32::from(level))?),
+            Self::Gzip(level) => Encoder::Gzip(flate2::write::GzEncoder::new(
+                inner,
+                flate2::Compression::new(u32::from(level)),
+            )),
             Self::None => Encoder::None(inner),
         })
     }
@@ -69,49 +52,6 @@ impl Codec {
     }
 }
 
-impl From<Compression> for Codec {
-    fn from(compression: Compression) -> Self {
-        match compression {
-            Compression::Zstd(level) => Self::Zstd(i32::from(level)),
-            Compression::Gzip(level) => Self::Gzip(u32::from(level)),
-            Compression::None => Self::None,
-        }
-    }
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Zstd(level) => write!(f, "zstd:{level}"),
-            Self::Gzip(level) => write!(f, "gzip:{level}"),
-            Self::None => f.write_str("none"),
-        }
-    }
-}
-
-impl FromStr for Codec {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let wrong = || {
-            Error::usage(format!("`{text}` is not a compression"))
-                .hint("write zstd[:1-19], gzip[:1-9] or none")
-        };
-        let (name, level) = match text.split_once(':') {
-            Some((name, level)) => (name, Some(level.parse::<u32>().map_err(|_| wrong())?)),
-            None => (text, None),
-        };
-        match (name, level) {
-            ("zstd", None) => Ok(Self::DEFAULT),
-            ("zstd", Some(level @ 1..=19)) => Ok(Self::Zstd(level.cast_signed())),
-            ("gzip", None) => Ok(Self::Gzip(6)),
-            ("gzip", Some(level @ 1..=9)) => Ok(Self::Gzip(level)),
-            ("none", None) => Ok(Self::None),
-            _ => Err(wrong()),
-        }
-    }
-}
-
 /// A compressing writer. What one call of `write` is given is one zstd frame: blocks come whole,
 /// so that the compressor need not keep a window of its own, and a stream of frames is still one
 /// file to every tool.
@@ -124,9 +64,15 @@ pub enum Encoder<W: Write> {
     None(W),
 }
 
-/// The window of level 1, as a power of two. Below 2^19 zstd searches without branches that the
-/// processor cannot foretell: 5 % faster on rows, and no larger.
-const FAST_WINDOW_LOG: u32 = 18;
+/// What level 1 does otherwise than the library's: on COPY text and BSON it is a fifth faster and
+/// the files are as large. Below a window of 2^19 zstd searches without branches that the
+/// processor cannot foretell; a target length of 2 looks at every third byte instead of every
+/// second, and would leave literals uncompressed if that were not asked for.
+const LEVEL_1: [CParameter; 3] = [
+    CParameter::WindowLog(18),
+    CParameter::TargetLength(2),
+    CParameter::LiteralCompressionMode(ParamSwitch::Enable),
+];
 
 /// Writes zstd frames.
 pub struct Frames<W: Write> {
@@ -141,7 +87,9 @@ impl<W: Write> Frames<W> {
         let mut compressor = zstd::bulk::Compressor::new(level)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
         if level == 1 {
-            compressor.set_parameter(CParameter::WindowLog(FAST_WINDOW_LOG))?;
+            for parameter in LEVEL_1 {
+                compressor.set_parameter(parameter)?;
+            }
         }
         Ok(Self { compressor, frame: Vec::new(), any: false, inner })
     }
@@ -200,28 +148,28 @@ mod tests {
     fn what_is_encoded_comes_back() {
         let text: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
         for name in ["zstd", "zstd:3", "gzip", "gzip:1", "none"] {
-            let codec: Codec = name.parse().unwrap();
-            let mut encoder = codec.encoder(Vec::new()).unwrap();
+            let compression: Compression = name.parse().unwrap();
+            let mut encoder = compression.encoder(Vec::new()).unwrap();
             for piece in text.chunks(99_999) {
                 encoder.write_all(piece).unwrap();
             }
             let stored = encoder.finish().unwrap();
             let mut back = Vec::new();
-            let path = format!("x{}", codec.suffix());
-            Codec::of_path(&path).decoder(&stored[..]).unwrap().read_to_end(&mut back).unwrap();
+            let path = format!("x{}", compression.suffix());
+            Compression::of_path(&path)
+                .decoder(&stored[..])
+                .unwrap()
+                .read_to_end(&mut back)
+                .unwrap();
             assert_eq!(back, text, "{name}");
-            let empty = codec.encoder(Vec::new()).unwrap().finish().unwrap();
+            let empty = compression.encoder(Vec::new()).unwrap().finish().unwrap();
             let mut back = Vec::new();
-            Codec::of_path(&path).decoder(&empty[..]).unwrap().read_to_end(&mut back).unwrap();
+            Compression::of_path(&path)
+                .decoder(&empty[..])
+                .unwrap()
+                .read_to_end(&mut back)
+                .unwrap();
             assert!(back.is_empty(), "{name}");
         }
-    }
-
-    #[test]
-    fn only_known_codecs_and_levels_parse() {
-        for bad in ["", "lz4", "zstd:0", "zstd:20", "gzip:10", "none:1", "zstd:x", "zstd:-1"] {
-            assert!(bad.parse::<Codec>().is_err(), "{bad}");
-        }
-        assert_eq!("zstd:9".parse::<Codec>().unwrap().to_string(), "zstd:9");
     }
 }

@@ -9,10 +9,11 @@ use sha2::{Digest, Sha256};
 use super::files::{self, NewFile};
 use super::manifest::{Part, PartKind};
 use super::names;
+use crate::config::Compression;
 use crate::config::policy::Permit;
 use crate::error::{Error, OrFail, Result};
 use crate::pipeline::block::{self, BLOCK_BYTES, Block, Cleared};
-use crate::pipeline::compress::{Codec, Encoder};
+use crate::pipeline::compress::Encoder;
 use crate::pipeline::digest::{ContentDigest, RecordFormat, document_length};
 use crate::pipeline::flow::BlockSink;
 
@@ -53,10 +54,10 @@ pub struct PartWriter {
 impl PartWriter {
     /// Begins a part in the snapshot's folder; its codec is the one that the path tells, at the
     /// level of `codec`.
-    pub fn create(folder: &Path, spec: PartSpec, codec: Codec) -> Result<Self> {
+    pub fn create(folder: &Path, spec: PartSpec, codec: Compression) -> Result<Self> {
         let file = NewFile::create(&folder.join(&spec.path))?;
         let hashing = Hashing::new(BufWriter::with_capacity(FILE_BUFFER_BYTES, file));
-        let codec = if spec.path.ends_with(codec.suffix()) { codec } else { Codec::None };
+        let codec = if spec.path.ends_with(codec.suffix()) { codec } else { Compression::None };
         let encoder = codec.encoder(hashing).or_fail(|| "cannot start the compressor")?;
         let plain = Sha256::new();
         Ok(Self {
@@ -207,7 +208,7 @@ pub fn read_blocks(
     let (mut bytes_plain, mut records) = (0_u64, 0_u64);
     let mut digest = ContentDigest::default();
     {
-        let mut decoder = Codec::of_path(&part.path).decoder(&mut stored).map_err(broken)?;
+        let mut decoder = Compression::of_path(&part.path).decoder(&mut stored).map_err(broken)?;
         let mut buffer = block::buffer();
         loop {
             let room = BLOCK_BYTES.saturating_sub(buffer.len()).max(64 << 10) as u64;

@@ -25,10 +25,10 @@ use super::journal::{self, Journal, Outcome};
 use super::load::Holds;
 use super::{Step, repositories};
 use crate::anonymize::{Coverage, Verdict};
+use crate::config::Compression;
 use crate::config::policy::{self, Permit};
 use crate::error::Result;
 use crate::pipeline::block::{Block, Cleared};
-use crate::pipeline::compress::Codec;
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow::BlockSink;
 use crate::pipeline::progress::{Meter, Progress};
@@ -84,7 +84,7 @@ pub struct Record {
 /// What the readers of all stores share.
 struct Session {
     folder: PathBuf,
-    codec: Codec,
+    codec: Compression,
     permit: Permit,
     journal: Journal,
     numbers: AtomicU32,
@@ -138,7 +138,7 @@ impl Session {
             slice: "all".to_owned(),
             format: RecordFormat::Opaque,
         };
-        let mut writer = PartWriter::create(&self.folder, spec, Codec::None)?;
+        let mut writer = PartWriter::create(&self.folder, spec, Compression::None)?;
         let block: Block<Cleared> = Block::cleared(bytes, 1, &self.permit);
         writer.write(&block)?;
         Ok(self.finish(writer).await?.0)

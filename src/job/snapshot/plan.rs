@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::anonymize::{Key, RuleSet};
-use crate::config::{Environment, JobKind, SetSettings, policy};
+use crate::config::{Compression, Environment, JobKind, SetSettings, policy};
 use crate::error::{Error, Result};
 use crate::job::Plan;
-use crate::pipeline::compress::Codec;
 use crate::repository::PREVIOUS_SET;
 use crate::store::StoreKind;
 
@@ -28,7 +27,7 @@ pub struct Request {
     /// How many parts are read at once.
     pub jobs: Option<usize>,
     /// The codec of data parts.
-    pub compression: Option<Codec>,
+    pub compression: Option<Compression>,
     /// The job id of a snapshot that belongs to a load, which has the lease already.
     pub within: Option<String>,
 }
@@ -43,7 +42,7 @@ pub struct SnapshotPlan {
     pub(super) whole: bool,
     pub(super) ruled: Option<Ruled>,
     pub(super) jobs: usize,
-    pub(super) codec: Codec,
+    pub(super) codec: Compression,
     pub(super) request: Request,
 }
 
@@ -86,7 +85,7 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
     let whole = stores.len() == all.len() && request.only.is_empty() && request.exclude.is_empty();
     let ruled = if set.anonymize { Some(rules_of(&environment)?) } else { None };
     let jobs = request.jobs.unwrap_or(set.jobs);
-    let codec = request.compression.unwrap_or(set.compression.into());
+    let codec = request.compression.unwrap_or(set.compression);
     let clearance = policy::clearance(environment.class, ruled.is_some());
 
     let title = format!("snapshot {}/{set_name} ({})", environment.name, clearance.word());
@@ -115,7 +114,7 @@ pub fn previous(environment: Environment, within: String) -> Result<SnapshotPlan
     Ok(SnapshotPlan {
         view: Plan::new("snapshot", format!("keep mongodb of {}", environment.name)),
         jobs: set.jobs,
-        codec: set.compression.into(),
+        codec: set.compression,
         environment,
         set,
         stores: vec![StoreKind::Mongodb],
