@@ -90,12 +90,12 @@ impl ArrayRewriter {
         Self { element: Vec::new(), made: Vec::new() }
     }
 
-    /// Writes the literal `input` with its elements replaced; the elements are of `form`.
+    /// Writes the literal `input` with its elements replaced.
     pub(crate) fn rewrite(
         &mut self,
         input: &[u8],
         action: &mut Action,
-        form: Form,
+        kind: Kind,
         out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
         const BROKEN: Problem = Problem::Broken("it is not an array literal");
@@ -136,7 +136,7 @@ impl ArrayRewriter {
                     if !quoted && self.element.eq_ignore_ascii_case(b"null") {
                         out.extend_from_slice(&self.element);
                     } else {
-                        self.element(action, form, out)?;
+                        self.element(action, kind, out)?;
                     }
                 }
             }
@@ -168,11 +168,11 @@ impl ArrayRewriter {
     fn element(
         &mut self,
         action: &mut Action,
-        form: Form,
+        kind: Kind,
         out: &mut Vec<u8>,
     ) -> Result<(), Problem> {
         self.made.clear();
-        let outcome = apply(action, &self.element, form, &mut self.made)?;
+        let outcome = apply(action, &self.element, kind, &mut self.made)?;
         match outcome {
             Made::Keep => quote_element(&self.element, out),
             Made::Null => out.extend_from_slice(b"NULL"),
@@ -180,6 +180,15 @@ impl ArrayRewriter {
         }
         Ok(())
     }
+}
+
+/// What the values of a column, or the elements of its arrays, are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// For the transformers.
+    pub(crate) form: Form,
+    /// `char(n)`: values are filled with spaces up to so many characters.
+    pub(crate) padded: Option<usize>,
 }
 
 /// What became of a Postgres value.
@@ -193,8 +202,25 @@ pub(crate) enum Made {
     Wrote,
 }
 
-/// Applies an action that is not for an array to a value that is not null.
+/// Applies an action that is not for an array to a value that is not null. The spaces that fill
+/// a `char(n)` are no part of the value: they are taken off before and written again after.
 pub(crate) fn apply(
+    action: &mut Action,
+    value: &[u8],
+    kind: Kind,
+    out: &mut Vec<u8>,
+) -> Result<Made, Problem> {
+    let Some(chars) = kind.padded else { return apply_bare(action, value, kind.form, out) };
+    let start = out.len();
+    let made = apply_bare(action, value.trim_ascii_end(), kind.form, out)?;
+    if made == Made::Wrote {
+        let written = String::from_utf8_lossy(&out[start..]).chars().count();
+        out.extend(std::iter::repeat_n(b' ', chars.saturating_sub(written)));
+    }
+    Ok(made)
+}
+
+fn apply_bare(
     action: &mut Action,
     value: &[u8],
     form: Form,
@@ -244,6 +270,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const TEXT: Kind = Kind { form: Form::Text, padded: None };
+
     #[test]
     fn every_escape_of_copy_is_read() {
         let read = |text: &str| {
@@ -267,17 +295,13 @@ mod tests {
         ] {
             let mut out = Vec::new();
             let mut keep = Action::Keep;
-            arrays.rewrite(text.as_bytes(), &mut keep, Form::Text, &mut out).unwrap();
+            arrays.rewrite(text.as_bytes(), &mut keep, TEXT, &mut out).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), text);
         }
         let null = |text: &str| {
             let mut out = Vec::new();
-            let result = ArrayRewriter::new().rewrite(
-                text.as_bytes(),
-                &mut Action::Null,
-                Form::Text,
-                &mut out,
-            );
+            let result =
+                ArrayRewriter::new().rewrite(text.as_bytes(), &mut Action::Null, TEXT, &mut out);
             result.map(|()| String::from_utf8(out).unwrap())
         };
         assert_eq!(null(r#"{a,"b,c",NULL}"#).unwrap(), "{NULL,NULL,NULL}");
@@ -306,14 +330,14 @@ mod tests {
             literal.push(b'}');
             let mut out = Vec::new();
             let mut arrays = ArrayRewriter::new();
-            arrays.rewrite(&literal, &mut Action::Keep, Form::Text, &mut out).unwrap();
+            arrays.rewrite(&literal, &mut Action::Keep, TEXT, &mut out).unwrap();
             prop_assert_eq!(out, literal);
         }
 
         #[test]
         fn hostile_arrays_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let mut arrays = ArrayRewriter::new();
-            let result = arrays.rewrite(&bytes, &mut Action::Keep, Form::Text, &mut Vec::new());
+            let result = arrays.rewrite(&bytes, &mut Action::Keep, TEXT, &mut Vec::new());
             prop_assert!(result.is_ok() || result.is_err());
         }
     }

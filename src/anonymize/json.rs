@@ -198,6 +198,7 @@ impl Walk<'_> {
     fn scalar(&mut self, decision: Option<usize>, state: u32, first: u8) -> Result<(), Problem> {
         let start = self.at;
         if first == b'n' {
+            // Whether it is `null`, or a word that only begins so, is seen when it is passed.
             if decision.is_none() && !self.may_be_nothing(state) {
                 return Err(Problem::Uncovered { path: self.path() });
             }
@@ -362,23 +363,49 @@ impl Walk<'_> {
                     self.at += 1;
                     continue;
                 }
-                _ => {
-                    let rest = &self.input[self.at..];
-                    let word = |byte: &u8| {
-                        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
-                    };
-                    let length = rest.iter().take_while(|byte| word(byte)).count();
-                    if length == 0 {
-                        return Err(BROKEN);
-                    }
-                    self.at += length;
-                }
+                _ => self.at += word(&self.input[self.at..]).ok_or(BROKEN)?,
             }
             if depth == 0 {
                 return Ok(());
             }
         }
     }
+}
+
+/// The length of the `null`, `true`, `false` or number that a text begins with. What only
+/// resembles one is none: text that is not JSON must never pass for a value that needs no rule.
+fn word(text: &[u8]) -> Option<usize> {
+    let known = |word: &[u8]| text.starts_with(word).then_some(word.len());
+    let length = match text.first()? {
+        b'n' => known(b"null"),
+        b't' => known(b"true"),
+        b'f' => known(b"false"),
+        _ => number(text),
+    }?;
+    let ends = |next: &u8| matches!(next, b',' | b']' | b'}' | b' ' | b'\t' | b'\n' | b'\r');
+    text.get(length).is_none_or(ends).then_some(length)
+}
+
+/// The length of the number that a text begins with (RFC 8259, section 6).
+fn number(text: &[u8]) -> Option<usize> {
+    let digits = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then_some(from + count)
+    };
+    let whole = usize::from(text.first() == Some(&b'-'));
+    let mut end = digits(whole)?;
+    if text.get(whole) == Some(&b'0') && end > whole + 1 {
+        return None;
+    }
+    if text.get(end) == Some(&b'.') {
+        end = digits(end + 1)?;
+    }
+    if matches!(text.get(end), Some(b'e' | b'E')) {
+        let signed = matches!(text.get(end + 1), Some(b'+' | b'-'));
+        end = digits(end + 1 + usize::from(signed))?;
+    }
+    Some(end)
 }
 
 #[cfg(test)]

@@ -132,6 +132,99 @@ fn broken_and_deep_json_is_an_error() {
     assert!(json(r#""$..x" = "null", "$" = "keep""#, &deep).is_err());
 }
 
+#[test]
+fn words_that_only_resemble_json_are_errors_under_every_rule() {
+    let words = [
+        "nancy.smith-1985",
+        "n8Fk3",
+        "nul",
+        "nullx",
+        "null1",
+        "null.",
+        "null\"\"",
+        "nullnull",
+        "none",
+        "NaN",
+        "n",
+        "truex",
+        "tru",
+        "tamara",
+        "falsehood",
+        "fiona-1985",
+        "f",
+        "t",
+        "1985-03-12",
+        "555-0147",
+        "12025550147x",
+        "4f2a",
+        "01",
+        "-",
+        "+1",
+        ".5",
+        "5.",
+        "1.e5",
+        "1e",
+        "1e+",
+        "--1",
+        "1-",
+        "Infinity",
+        "-Infinity",
+        "10.0.0.1",
+        "1\"\"",
+        "1[2]",
+    ];
+    let rules = [
+        r#""$" = "keep""#,
+        r#""$" = "redact""#,
+        r#""$" = "mask""#,
+        r#""$" = "null""#,
+        r#""$" = { use = "constant", value = 7 }"#,
+        r#""$" = { use = "mask", on_error = "redact" }"#,
+        r#""$..a" = "keep""#,
+        r#""$..a" = "redact""#,
+        r#""$..a" = "drop", "$" = "keep""#,
+        r#""$..z" = "redact", "$" = "keep""#,
+        r#""$..a" = { json = { "$" = "redact" } }"#,
+        r#""$.x.y" = "redact""#,
+    ];
+    for word in words {
+        let nested = [
+            word.to_owned(),
+            format!(" {word} "),
+            format!("{{\"a\":{word}}}"),
+            format!("{{\"a\": {word} ,\"b\":1}}"),
+            format!("{{\"a\":[{word}]}}"),
+            format!("[{{\"a\":[1,{{\"b\":{word}}}]}}]"),
+        ];
+        for text in nested {
+            for paths in rules {
+                let made = json(paths, &text);
+                let told = told(&made.expect_err(&format!("{paths}: {text}")));
+                assert!(!told.contains(word) || word.len() < 5, "{paths}: {text}: {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_word_of_json_is_read() {
+    for word in
+        ["null", "true", "false", "0", "-0", "7", "-10.50", "0.5", "1e5", "1E+5", "-1.25e-300"]
+    {
+        for text in [
+            word.to_owned(),
+            format!("\t{word}\r\n"),
+            format!("{{\"a\":{word}}}"),
+            format!("[{word},{word} ]"),
+        ] {
+            for paths in [r#""$" = "keep""#, r#""$..z" = "redact", "$" = "keep""#] {
+                assert_eq!(json(paths, &text).unwrap(), text);
+            }
+            assert!(json(r#""$" = "redact""#, &text).is_ok(), "{text}");
+        }
+    }
+}
+
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
@@ -191,6 +284,12 @@ proptest! {
             }
         }
         prop_assert_eq!(dropped, without(&value));
+    }
+
+    #[test]
+    fn words_are_what_a_parser_takes(word in "[-+]?[a-z0-9.]{0,4}[eE]?[-+]?[0-9nul]{0,4}") {
+        let valid = serde_json::from_str::<serde::de::IgnoredAny>(&word).is_ok();
+        prop_assert_eq!(super::word(word.as_bytes()) == Some(word.len()), valid);
     }
 
     #[test]

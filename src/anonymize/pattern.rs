@@ -157,6 +157,16 @@ impl Pattern {
         }
     }
 
+    /// Whether it says this part of a name itself.
+    pub(crate) fn names(&self, part: &str) -> bool {
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Literal(literal) => literal
+                .split(|byte| BETWEEN.contains(&char::from(*byte)))
+                .any(|own| own == part.as_bytes()),
+            _ => false,
+        })
+    }
+
     /// Whether some name matches both.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         // One symbol per byte, `None` for a wildcard; then the usual product of two patterns.
@@ -188,30 +198,69 @@ impl Pattern {
     }
 }
 
-/// What remains of a name when everything that may be data is taken out: e-mails become
-/// `<email>`, digits `#`, long or unusual parts `<…>`. For messages.
+/// What stands between the parts of a name.
+const BETWEEN: [char; 6] = [':', '/', '.', '|', '{', '}'];
+
+/// What remains of the name of a field when the parts that look like data are taken out: e-mails
+/// become `<email>`, digits `#`, long or unusual parts and those of capitals and digits `<…>`.
+/// For messages.
 pub(crate) fn shape(name: &[u8]) -> String {
+    outline(name, |_, part| if is_opaque(part) { HIDDEN.to_owned() } else { without_digits(part) })
+}
+
+/// What remains of a Redis key: its first part as of a field, and of the others, which are names
+/// of people and tokens as often as words, those that are `known` from the rules.
+pub(crate) fn key_shape(key: &[u8], known: impl Fn(&str) -> bool) -> String {
+    outline(key, |first, part| {
+        if known(part) {
+            part.to_owned()
+        } else if (first && !is_opaque(part)) || part.bytes().all(|byte| byte.is_ascii_digit()) {
+            without_digits(part)
+        } else {
+            HIDDEN.to_owned()
+        }
+    })
+}
+
+/// What stands for a part that may be data.
+const HIDDEN: &str = "<…>";
+
+/// The longest part that is taken for a word, in bytes.
+const WORD_BYTES_MAX: usize = 24;
+
+fn is_opaque(part: &str) -> bool {
+    let any = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
+    part.len() > WORD_BYTES_MAX
+        || !part.is_ascii()
+        || part.contains(char::is_whitespace)
+        // Words have capitals, and words have numbers; what has both is a token more often.
+        || (any(u8::is_ascii_uppercase) && any(u8::is_ascii_digit))
+}
+
+fn without_digits(part: &str) -> String {
+    let mut shape = String::with_capacity(part.len());
+    for letter in part.chars() {
+        match letter {
+            '0'..='9' if shape.ends_with('#') => {}
+            '0'..='9' => shape.push('#'),
+            other => shape.push(other),
+        }
+    }
+    shape
+}
+
+/// A name with what `show` makes of each of its parts, told which is the first.
+fn outline(name: &[u8], show: impl Fn(bool, &str) -> String) -> String {
     let Ok(text) = std::str::from_utf8(name) else { return "<binary>".to_owned() };
     let mut shape = String::new();
-    for part in text.split_inclusive([':', '/', '.', '|', '{', '}']) {
-        let (body, end) = match part.char_indices().next_back() {
-            Some((at, last @ (':' | '/' | '.' | '|' | '{' | '}'))) => (&part[..at], Some(last)),
-            _ => (part, None),
-        };
+    for (index, part) in text.split_inclusive(BETWEEN).enumerate() {
+        let body = part.strip_suffix(BETWEEN).unwrap_or(part);
         if body.contains('@') {
             shape.push_str("<email>");
-        } else if body.len() > 32 || !body.is_ascii() || body.contains(char::is_whitespace) {
-            shape.push_str("<…>");
-        } else {
-            for letter in body.chars() {
-                match letter {
-                    '0'..='9' if shape.ends_with('#') => {}
-                    '0'..='9' => shape.push('#'),
-                    other => shape.push(other),
-                }
-            }
+        } else if !body.is_empty() {
+            shape.push_str(&show(index == 0, body));
         }
-        shape.extend(end);
+        shape.push_str(&part[body.len()..]);
     }
     // An address with a dot in it has been taken apart above.
     if text.contains('@') {
@@ -271,14 +320,44 @@ mod tests {
     }
 
     #[test]
-    fn shapes_hold_no_data() {
-        assert_eq!(shape(b"user:1042:cart"), "user:#:cart");
-        for key in ["user:ann.lee@corp.example:cart", "ann@x.org", "a.b:ann@x.org", "x/ann@x|y"] {
-            let shape = shape(key.as_bytes());
-            assert!(!shape.contains("ann") && shape.contains("<email>"), "{shape}");
+    fn shapes_of_fields_hold_no_data() {
+        let of = |name: &str| shape(name.as_bytes());
+        for name in ["email", "emailVerifiedAt", "shipping_address", "a.b", "URL", ""] {
+            assert_eq!(of(name), name);
         }
-        assert_eq!(shape("s:José".as_bytes()), "s:<…>");
+        assert_eq!(of("line2"), "line#");
+        assert_eq!(of("user:1042:cart"), "user:#:cart");
+        for name in ["ann.lee@corp.example", "ann@x.org", "x/ann@x|y"] {
+            assert!(!of(name).contains("ann") && of(name).contains("<email>"), "{}", of(name));
+        }
+        for name in
+            ["José", "Ann Lee", "kJhGf7sAq", "kjhgfdsaqwertyuiopzxcvbnm", "7F3A9C00-0000-4000"]
+        {
+            assert_eq!(of(name), "<…>", "{name}");
+        }
+        assert_eq!(of("tokens.kJhGf7sAq"), "tokens.<…>");
         assert_eq!(shape(&[0xff, 0xfe]), "<binary>");
+    }
+
+    #[test]
+    fn shapes_of_keys_hold_no_more_than_the_rules_say() {
+        let patterns = [Pattern::redis("user:{e}:cart").unwrap(), Pattern::name("v2/*")];
+        let of = |key: &str| {
+            key_shape(key.as_bytes(), |part| patterns.iter().any(|pattern| pattern.names(part)))
+        };
+        assert_eq!(of("session:kJhGfDsAqWeRtYuIoPzX"), "session:<…>");
+        assert_eq!(of("user:janedoe:cart"), "user:<…>:cart");
+        assert_eq!(of("visit:janedoe:seen"), "visit:<…>:<…>");
+        assert_eq!(of("basket:janedoe:v2:7"), "basket:<…>:v2:#");
+        assert_eq!(of("cart:4711"), "cart:#");
+        assert_eq!(of("queue7"), "queue#");
+        assert_eq!(of("kJhGf7sAq"), "<…>");
+        assert_eq!(of("a::{b}"), "a::{<…>}");
+        assert_eq!(of("s:José"), "s:<…>");
+        for key in ["user:ann.lee@corp.example:cart", "a.b:ann@x.org", "mail|ann@x.org", "ann@x"] {
+            assert!(!of(key).contains("ann") && of(key).contains("<email>"), "{}", of(key));
+        }
+        assert_eq!(key_shape(&[0xff, b':'], |_| true), "<binary>");
     }
 
     #[test]

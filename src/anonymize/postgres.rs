@@ -279,8 +279,7 @@ fn plan_table(
                 index,
                 name: column.name.clone(),
                 action,
-                form: checks::form(column),
-                padded: checks::padded(column),
+                kind: copytext::Kind { form: checks::form(column), padded: checks::padded(column) },
             });
         }
     }

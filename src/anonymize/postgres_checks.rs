@@ -10,42 +10,39 @@ use super::pseudonym::Key;
 use super::rules::{NameRule, OnError, Rule};
 use super::transformers::{Effect, Form, Length};
 use crate::error::{Error, Result};
-use crate::store::shape::{BaseType, Column, ForeignKey, Table};
+use crate::store::shape::{BaseType, Column, ForeignKey, Spelling, Table};
 
 type Decisions<'a> = [Vec<Option<&'a NameRule>>];
 
 /// What the values of a column, or of its elements, are.
 pub(crate) fn form(column: &Column) -> Form {
-    let name = column.type_name.as_str();
     match column.base {
         BaseType::Text => Form::Text,
         BaseType::Int2 => Form::Integer { bits: 16 },
         BaseType::Int4 => Form::Integer { bits: 32 },
         BaseType::Int8 => Form::Integer { bits: 64 },
-        BaseType::Numeric => Form::Decimal { scale: scale(name) },
-        BaseType::Float => Form::Float { single: name.starts_with("real") },
+        BaseType::Numeric => Form::Decimal { scale: scale(column.spelling) },
+        BaseType::Float => Form::Float { single: column.spelling == Spelling::Single },
         BaseType::Bool => Form::Bool,
         BaseType::Date => Form::Date,
         BaseType::Timestamp => Form::Timestamp,
         BaseType::Timestamptz => Form::Timestamptz,
         BaseType::Uuid => Form::Uuid,
         BaseType::Json => Form::Object,
-        BaseType::Inet => Form::Inet { cidr: name.starts_with("cidr") },
+        BaseType::Inet => Form::Inet { cidr: column.spelling == Spelling::Network },
         BaseType::Bytea => Form::Bytes,
         BaseType::Enum => Form::Enum,
         BaseType::Other => Form::Other,
     }
 }
 
-/// The digits after the point of `numeric(p,s)`.
-fn scale(type_name: &str) -> Option<u16> {
-    let arguments = type_name.split_once('(')?.1.split_once(')')?.0;
-    arguments.split_once(',').map_or(Some(0), |(_, scale)| scale.trim().parse().ok())
+fn scale(spelling: Spelling) -> Option<u16> {
+    if let Spelling::Scaled(digits) = spelling { Some(digits) } else { None }
 }
 
-/// How many characters a `char(n)` is filled up to.
+/// How many characters a `char(n)`, or each element of a `char(n)[]`, is filled up to.
 pub(crate) fn padded(column: &Column) -> Option<usize> {
-    let fixed = column.type_name.starts_with("character(") && !column.array;
+    let fixed = column.spelling == Spelling::Padded;
     if fixed { column.max_chars.map(|chars| chars as usize) } else { None }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Applied;
 use super::action::{Action, Masker, Outcome, Problem};
 use super::coverage::{Coverage, Entry, Verdict};
-use super::pattern::{Pattern, shape};
+use super::pattern::{Pattern, key_shape, shape};
 use super::pseudonym::Key;
 use super::rules::{Location, NameRule, RedisBody, RuleSet};
 use super::transformers::{Form, Mismatch};
@@ -172,8 +172,13 @@ fn type_index(section: &Section, kind: KeyKind) -> Option<usize> {
     }
 }
 
-fn uncovered(key: &[u8], kind: KeyKind, section: Option<&Section>) -> Error {
-    let (shape, kind) = (shape(key), kind_word(kind));
+/// A key for messages: what of it no rule says itself may be data.
+fn told(sections: &[Section], key: &[u8]) -> String {
+    key_shape(key, |part| sections.iter().any(|section| section.pattern.names(part)))
+}
+
+fn uncovered(sections: &[Section], key: &[u8], kind: KeyKind, section: Option<&Section>) -> Error {
+    let (shape, kind) = (told(sections, key), kind_word(kind));
     let error = Error::findings(format!("no rule covers redis key `{shape}` of type {kind}"));
     match section {
         Some(section) => error.hint(format!(
@@ -217,7 +222,7 @@ impl RedisTransform {
                     let reason = outcome.err().map_or("it would be null", |mismatch| mismatch.0);
                     let at = Some(section.at.clone());
                     let path = String::new();
-                    let place = format!("the name of redis key `{}`", shape(key));
+                    let place = format!("the name of redis key `{}`", told(&self.sections, key));
                     return Err(Problem::Mismatch { path, at, reason }
                         .into_error(&place, |_| String::new()));
                 }
@@ -231,7 +236,9 @@ impl RedisTransform {
 impl KeyTransform for RedisTransform {
     fn key(&mut self, key: &[u8], kind: KeyKind, name: &mut Vec<u8>) -> Result<KeyVerdict> {
         self.current = None;
-        let Some(index) = find(&self.sections, key) else { return Err(uncovered(key, kind, None)) };
+        let Some(index) = find(&self.sections, key) else {
+            return Err(uncovered(&self.sections, key, kind, None));
+        };
         let section = &self.sections[index];
         match &section.body {
             Body::Drop => return Ok(KeyVerdict::Drop),
@@ -242,7 +249,7 @@ impl KeyTransform for RedisTransform {
             Body::Types(_) => {}
         }
         let Some(of_type) = type_index(section, kind) else {
-            return Err(uncovered(key, kind, Some(section)));
+            return Err(uncovered(&self.sections, key, kind, Some(section)));
         };
         self.rename(index, key, name)?;
         self.current = Some((index, of_type));
@@ -373,7 +380,7 @@ impl KeyObserver<'_> {
         };
         let name = match section {
             Some(section) if verdict != Verdict::Uncovered => section.header.clone(),
-            _ => shape(key),
+            _ => told(&self.plan.sections, key),
         };
         let full = self.seen.len() >= MAX_SHAPES;
         let name = if full && !self.seen.contains_key(&(name.clone(), kind)) {

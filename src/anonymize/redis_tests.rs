@@ -65,6 +65,8 @@ fn what_is_uncovered_stops_the_job_without_telling_data() {
     };
     assert!(fails(PEOPLE, "cart:4711", Hash, &[]).contains("`cart:#` of type hash"));
     assert!(fails(PEOPLE, "mail:ann@corp.example", List, &[]).contains("<email>"));
+    assert!(fails(PEOPLE, "cart:ann:4711", Hash, &[]).contains("`cart:<…>:#` of type hash"));
+    assert!(fails(PEOPLE, "visit:ann:secret", Hash, &[]).contains("`visit:<…>:secret` of type"));
     let typed = "[redis.\"a:*\"]\nhash = { x = \"keep\" }\n";
     assert!(fails(typed, "a:1", List, &[]).contains("says nothing of a list"));
     assert!(fails(typed, "a:1", Hash, &[(Some("ann@x"), "4711")]).contains("field `<email>`"));
@@ -132,9 +134,14 @@ fn samples_tell_which_keys_there_are() {
     let rules = rules(PEOPLE);
     let plan = rules.redis(&key()).unwrap();
     let mut observer = plan.observer();
-    for (name, kind) in
-        [("session:1", Text), ("session:2", Text), ("cart:17", Hash), ("cart:18", Hash)]
-    {
+    for (name, kind) in [
+        ("session:1", Text),
+        ("session:2", Text),
+        ("cart:17", Hash),
+        ("cart:18", Hash),
+        ("token:kJhGfDsAqWeRtYuIoPzX", Text),
+        ("token:janedoe", Text),
+    ] {
         observer.observe(name.as_bytes(), kind);
     }
     let seen: Vec<_> =
@@ -144,6 +151,7 @@ fn samples_tell_which_keys_there_are() {
         [
             ("cart:#".to_owned(), "hash".to_owned(), Verdict::Uncovered),
             ("session:*".to_owned(), "string".to_owned(), Verdict::Masked),
+            ("token:<…>".to_owned(), "string".to_owned(), Verdict::Uncovered),
         ]
     );
     assert_eq!(plan.coverage().count(Verdict::Uncovered), 0);

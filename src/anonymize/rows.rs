@@ -6,8 +6,7 @@
 
 use super::Applied;
 use super::action::{Action, Problem};
-use super::copytext::{self, ArrayRewriter, Made};
-use super::transformers::Form;
+use super::copytext::{self, ArrayRewriter, Kind, Made};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{self, Block, Cleared, Raw};
@@ -23,9 +22,7 @@ pub(crate) struct RuledColumn {
     /// What happens to its values.
     pub(crate) action: Action,
     /// What its values, or those of its elements, are.
-    pub(crate) form: Form,
-    /// `char(n)`: values are filled with spaces up to so many characters.
-    pub(crate) padded: Option<usize>,
+    pub(crate) kind: Kind,
 }
 
 /// Masks the rows of one table.
@@ -160,27 +157,18 @@ pub(crate) fn mask_field(
         copytext::unescape(field, text)?;
         value = text;
     }
-    if column.padded.is_some() {
-        value = value.trim_ascii_end();
-    }
     made.clear();
     let outcome = match &mut column.action {
         Action::Each(element) => {
-            arrays.rewrite(value, element, column.form, made)?;
+            arrays.rewrite(value, element, column.kind, made)?;
             Made::Wrote
         }
-        action => copytext::apply(action, value, column.form, made)?,
+        action => copytext::apply(action, value, column.kind, made)?,
     };
     match outcome {
         Made::Keep => out.extend_from_slice(field),
         Made::Null => out.extend_from_slice(copytext::NULL),
-        Made::Wrote => {
-            if let Some(chars) = column.padded {
-                let written = String::from_utf8_lossy(made).chars().count();
-                made.extend(std::iter::repeat_n(b' ', chars.saturating_sub(written)));
-            }
-            copytext::escape(made, out);
-        }
+        Made::Wrote => copytext::escape(made, out),
     }
     Ok(())
 }

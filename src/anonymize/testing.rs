@@ -8,7 +8,7 @@ use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::pipeline::block::Block;
 use crate::pipeline::transform::{BlockTransform, ElementVerdict, KeyKind, KeyTransform};
-use crate::store::shape::{BaseType, Collection, Column, ForeignKey, Table};
+use crate::store::shape::{BaseType, Collection, Column, ForeignKey, Spelling, Table};
 
 /// The key of every test.
 pub(crate) fn key() -> Key {
@@ -60,6 +60,20 @@ pub(crate) fn column(name: &str, type_name: &str) -> Column {
         array: type_name.ends_with("[]"),
         not_null: false,
         max_chars,
+        spelling: spelling(element),
+    }
+}
+
+/// What the catalog says of a type that Postgres formats so.
+fn spelling(type_name: &str) -> Spelling {
+    let (name, arguments) = type_name.split_once('(').unwrap_or((type_name, ""));
+    let scale = arguments.trim_end_matches(')').split_once(',').map_or("0", |(_, scale)| scale);
+    match name {
+        "character" => Spelling::Padded,
+        "numeric" if !arguments.is_empty() => Spelling::Scaled(scale.parse().unwrap()),
+        "real" => Spelling::Single,
+        "cidr" => Spelling::Network,
+        _ => Spelling::Usual,
     }
 }
 

@@ -19,6 +19,9 @@ use crate::store::redis;
 /// How many documents of a collection and how many keys `rules check` looks at.
 const SAMPLE: usize = 2_000;
 
+/// How many bytes of documents of a collection are enough, however few documents they are.
+const SAMPLE_BYTES: u64 = 64 << 20;
+
 /// A place before and after, as far as it may be shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct Preview {
@@ -63,40 +66,66 @@ async fn check_mongodb(environment: &Environment, rules: &RuleSet, key: &Key) ->
     let mut coverage = plan.coverage();
     for (at, position) in positions.into_iter().enumerate().filter(|(_, at)| *at < shapes.len()) {
         let mut observer = plan.observer(position)?;
-        for block in sample(&source, at).await? {
-            observer.observe(block.bytes())?;
-        }
+        sample(&source, at, SAMPLE, |block| observer.observe(block.bytes())).await?;
         // The rules tell what they cover; the documents tell what they do not.
         coverage.entries.extend(observer.finish().uncovered().cloned());
     }
     Ok(coverage)
 }
 
-/// The first documents of a collection.
-async fn sample(source: &mongodb::Source, collection: usize) -> Result<Vec<Block<Raw>>> {
+/// How much of a collection has been looked at.
+struct Sample {
+    /// How many documents are enough.
+    wanted: u64,
+    documents: u64,
+    bytes: u64,
+}
+
+impl Sample {
+    fn of(wanted: usize) -> Self {
+        Self { wanted: wanted as u64, documents: 0, bytes: 0 }
+    }
+
+    /// Counts a block and tells whether that is enough.
+    fn take(&mut self, block: &Block<Raw>) -> bool {
+        self.documents += block.records();
+        self.bytes += block.bytes().len() as u64;
+        self.documents >= self.wanted || self.bytes >= SAMPLE_BYTES
+    }
+}
+
+/// Shows `look` the first documents of a collection, about `wanted` of them, block by block: none
+/// is kept, since 2,000 documents can be 32 GiB.
+async fn sample(
+    source: &mongodb::Source,
+    collection: usize,
+    wanted: usize,
+    mut look: impl FnMut(&Block<Raw>) -> Result<()>,
+) -> Result<()> {
     let Some(part) = source.parts().into_iter().find(|part| part.collection == collection) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let (sender, mut receiver) = mpsc::channel(1);
-    let mut blocks = Vec::new();
     let reading = source.read(&part, sender);
-    let taking = async {
-        let mut seen = 0;
+    let looking = async {
+        let mut seen = Sample::of(wanted);
         while let Some(block) = receiver.recv().await {
-            seen += block.records();
-            blocks.push(block);
-            if seen >= SAMPLE as u64 {
-                return true;
+            look(&block)?;
+            if seen.take(&block) {
+                break;
             }
         }
-        false
+        Ok(())
     };
+    tokio::pin!(looking);
     // Enough is enough: dropping the reader ends its cursor.
     tokio::select! {
-        _ = taking => {}
-        read = reading => { read?; while let Ok(block) = receiver.try_recv() { blocks.push(block); } }
+        looked = &mut looking => looked,
+        read = reading => {
+            read?;
+            looking.await
+        }
     }
-    Ok(blocks)
 }
 
 async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
@@ -184,13 +213,17 @@ async fn preview_mongodb(
         if !wanted(only, place) {
             continue;
         }
-        let blocks = sample(&source, at).await?;
-        let documents = blocks.iter().flat_map(|block| documents(block.bytes())).take(limit);
-        for document in documents {
-            let masked = plan.apply_one(position, document?)?;
-            let masked = crate::store::mongodb::extended_json::of_bytes(&masked)?;
-            shown.push(Preview { store: StoreKind::Mongodb, place: place.clone(), masked });
-        }
+        let mut left = limit;
+        sample(&source, at, limit, |block| {
+            for document in documents(block.bytes()).take(left) {
+                left -= 1;
+                let masked = plan.apply_one(position, document?)?;
+                let masked = crate::store::mongodb::extended_json::of_bytes(&masked)?;
+                shown.push(Preview { store: StoreKind::Mongodb, place: place.clone(), masked });
+            }
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
@@ -209,4 +242,20 @@ fn documents(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8]>> {
             document
         }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_ends_at_its_documents_or_its_bytes() {
+        let mut seen = Sample::of(3);
+        assert!(!seen.take(&Block::raw(vec![0; 8], 2)));
+        assert!(seen.take(&Block::raw(vec![0; 8], 1)));
+        let mut seen = Sample::of(SAMPLE);
+        let large = Block::raw(vec![0; 16 << 20], 1);
+        assert!((0..3).all(|_| !seen.take(&large)));
+        assert!(seen.take(&large));
+    }
 }

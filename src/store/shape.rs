@@ -53,6 +53,24 @@ pub struct Column {
     pub not_null: bool,
     /// The limit of `varchar(n)` and `char(n)`, in characters.
     pub max_chars: Option<u32>,
+    /// How the server writes the values, or the elements, of what the type comes down to.
+    pub spelling: Spelling,
+}
+
+/// What a Postgres type says of how its values are written beyond their family: a value written
+/// otherwise does not come back as it went in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Spelling {
+    /// As all of the family.
+    Usual,
+    /// `char(n)`: filled with spaces.
+    Padded,
+    /// `numeric(p,s)`: so many digits after the point.
+    Scaled(u16),
+    /// `real`, of the floats.
+    Single,
+    /// `cidr`, of the addresses.
+    Network,
 }
 
 /// Families of Postgres types, as far as transformers care.

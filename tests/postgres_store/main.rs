@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod masking;
 mod restore;
 mod round_trip;
 mod source;

@@ -115,9 +115,14 @@ impl Transformer for DateShift {
 /// The last day of the year 294275, which every type of Postgres still holds.
 const LAST_DAY: i64 = 106_762_573;
 
-/// Values without a day of their own, or of antiquity, stay.
+/// What Postgres writes behind a date before Christ.
+const ANTIQUITY: &str = " BC";
+
+/// Values without a day of their own, or of antiquity, stay. A text may end in `BC` for many
+/// reasons: it must be a date altogether.
 fn stays(text: &str) -> bool {
-    matches!(text, "infinity" | "-infinity") || text.ends_with(" BC")
+    matches!(text, "infinity" | "-infinity")
+        || (text.ends_with(ANTIQUITY) && Moment::parse(text).is_some())
 }
 
 /// An ISO date, and what follows it.
@@ -128,6 +133,8 @@ struct Moment<'a> {
     utc_day: i64,
     /// Time and zone, as written.
     rest: &'a str,
+    /// Whether the year counts backwards from Christ.
+    antique: bool,
     /// Whether there is a time.
     timed: bool,
     /// Whether there is a zone.
@@ -136,6 +143,10 @@ struct Moment<'a> {
 
 impl<'a> Moment<'a> {
     fn parse(text: &'a str) -> Option<Self> {
+        let (text, antique) = match text.strip_suffix(ANTIQUITY) {
+            Some(date) => (date, true),
+            None => (text, false),
+        };
         let mut parts = text.splitn(3, '-');
         let (year, month, tail) = (parts.next()?, parts.next()?, parts.next()?);
         if !(4..=6).contains(&year.len()) || month.len() != 2 || !tail.is_char_boundary(2) {
@@ -143,8 +154,13 @@ impl<'a> Moment<'a> {
         }
         let (day, rest) = tail.split_at_checked(2)?;
         let (year, month, day) = (number(year)?, number(month)?, number(day)?);
+        if year < 1 {
+            return None;
+        }
+        // The calendar counts a year 0, which is 1 BC and a leap year.
+        let year = if antique { 1 - year } else { year };
         let days = days_from_civil(year, month, day);
-        if civil(days) != (year, month, day) || days > LAST_DAY || year < 1 {
+        if civil(days) != (year, month, day) || days > LAST_DAY {
             return None;
         }
         let Some(clock) = rest.strip_prefix([' ', 'T']) else {
@@ -152,6 +168,7 @@ impl<'a> Moment<'a> {
                 day: days,
                 utc_day: days,
                 rest,
+                antique,
                 timed: false,
                 zoned: false,
             });
@@ -159,26 +176,29 @@ impl<'a> Moment<'a> {
         let (seconds, zone) = clock_seconds(clock)?;
         let offset = zone_seconds(zone)?;
         let utc_day = days + (seconds - offset.unwrap_or(0)).div_euclid(86_400);
-        Some(Self { day: days, utc_day, rest, timed: true, zoned: offset.is_some() })
+        Some(Self { day: days, utc_day, rest, antique, timed: true, zoned: offset.is_some() })
     }
 }
 
 /// A date or time as Postgres prints it in a place of `form`, if it can be read as one.
 pub(super) fn canonical(text: &str, form: Form) -> Option<String> {
-    if stays(text) {
+    if matches!(text, "infinity" | "-infinity") {
         return Some(text.to_owned());
     }
     let moment = Moment::parse(text)?;
     let (year, month, day) = civil(moment.day);
+    let (year, era) = if moment.antique { (1 - year, ANTIQUITY) } else { (year, "") };
     let date = format!("{year:04}-{month:02}-{day:02}");
     let (clock, zone) = match moment.rest.get(1..) {
         Some(rest) => rest.split_at(rest.find(['+', '-', 'Z']).unwrap_or(rest.len())),
         None => ("00:00:00", ""),
     };
     match form {
-        Form::Date => (!moment.timed).then_some(date),
-        Form::Timestamp => (!moment.zoned).then(|| format!("{date} {clock}")),
-        Form::Timestamptz if matches!(zone, "" | "Z" | "+00") => Some(format!("{date} {clock}+00")),
+        Form::Date => (!moment.timed).then(|| format!("{date}{era}")),
+        Form::Timestamp => (!moment.zoned).then(|| format!("{date} {clock}{era}")),
+        Form::Timestamptz if matches!(zone, "" | "Z" | "+00") => {
+            Some(format!("{date} {clock}+00{era}"))
+        }
         _ => None,
     }
 }
@@ -290,6 +310,43 @@ mod tests {
     }
 
     #[test]
+    fn only_whole_dates_of_antiquity_stay() {
+        for text in [
+            "infinity",
+            "-infinity",
+            "0044-03-15 BC",
+            "4714-11-24 00:00:00 BC",
+            "0044-03-15 12:30:00.25+00:53:28 BC",
+            // 1 BC and 5 BC are leap years.
+            "0001-02-29 BC",
+            "0005-02-29 BC",
+        ] {
+            assert!(stays(text), "{text}");
+        }
+        for text in [
+            "12 March 1980, Victoria BC",
+            "1980-03-12, Victoria BC",
+            "1980-03-12 Victoria BC",
+            "1980-03-12 10:00 Victoria BC",
+            "1980-03-12 BC BC",
+            "1980-03-12  BC",
+            "1980-03-12BC",
+            "1980-03-12 bc",
+            "1980-03-12 BC ",
+            "0000-03-12 BC",
+            "0004-02-29 BC",
+            " BC",
+            "BC",
+            "Infinity",
+            "infinity ",
+            "infinity BC",
+            "+infinity",
+        ] {
+            assert!(!stays(text), "{text}");
+        }
+    }
+
+    #[test]
     fn literals_become_what_postgres_prints() {
         let of = |text, form| canonical(text, form);
         assert_eq!(of("2020-01-01", Form::Timestamp).unwrap(), "2020-01-01 00:00:00");
@@ -298,5 +355,9 @@ mod tests {
             "2020-01-01 10:00:00+00"
         );
         assert_eq!(of("2020-01-01 10:00:00", Form::Date), None);
+        assert_eq!(of("0044-03-15 BC", Form::Date).unwrap(), "0044-03-15 BC");
+        assert_eq!(of("0044-03-15 BC", Form::Timestamptz).unwrap(), "0044-03-15 00:00:00+00 BC");
+        assert_eq!(of("0044-03-15 10:00:00 BC", Form::Date), None);
+        assert_eq!(of("Victoria BC", Form::Timestamp), None);
     }
 }

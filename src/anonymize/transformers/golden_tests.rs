@@ -17,6 +17,7 @@ const GOLDEN: &[(&str, &str, &str, &str)] = &[
     ("\"null\"", "text", "a b", "NULL"),
     ("{ use = \"constant\", value = \"x\" }", "text", "a", "x"),
     ("{ use = \"constant\", value = 5 }", "numeric(10,2)", "1.50", "5.00"),
+    ("{ use = \"constant\", value = \"007.0\" }", "numeric", "1.50", "7.0"),
     ("{ use = \"constant\", value = true }", "boolean", "f", "t"),
     ("{ use = \"constant\", value = \"2020-01-01\" }", "timestamp", "2026-11-21 03:00:00", "2020-01-01 00:00:00"),
     ("\"redact\"", "text", "a", "[redacted]"),
@@ -49,6 +50,7 @@ const GOLDEN: &[(&str, &str, &str, &str)] = &[
     ("\"street\"", "text", "1 Main St", "4614 Steuber Shore"),
     ("\"city\"", "text", "Berlin", "O'Reillyburgh"),
     ("\"city\"", "character(20)", "Berlin              ", "O'Reillyburgh       "),
+    ("{ each = \"mask\" }", "character(6)[]", "{\"ab    \",NULL,abcdef,\"      \"}", "{\"**    \",NULL,******,\"      \"}"),
     ("\"postcode\"", "text", "SW1A 1AA", "WI6V 7DY"),
     ("\"postcode\"", "integer", "10115", "11478"),
     ("\"country\"", "text", "Germany", "Fiji"),
@@ -227,6 +229,7 @@ fn what_cannot_fit_is_refused() {
         ("{ use = \"constant\", value = \"x\" }", "integer", "type integer"),
         ("{ use = \"constant\", value = \"toolong\" }", "character varying(3)", "writes up to 7"),
         ("{ use = \"constant\", value = 40000 }", "smallint", "type smallint"),
+        ("{ use = \"constant\", value = 0.125 }", "numeric(10,2)", "type numeric(10,2)"),
     ] {
         let error = masked(rule, type_name, "x").unwrap_err();
         assert!(error.contains(reason), "{rule}: {error}");
@@ -242,4 +245,17 @@ fn on_error_decides_about_values_that_do_not_fit() {
     assert!(!made("fail").unwrap_err().contains("not one"), "the value must not be told");
     assert_eq!(made("null").unwrap(), None);
     assert_eq!(made("redact").unwrap().unwrap(), "[redacted]");
+}
+
+#[test]
+fn texts_that_end_like_antiquity_are_no_dates() {
+    for text in ["12 March 1980, Victoria BC", "Victoria BC", "1980-03-12 Victoria BC"] {
+        let told = masked("\"date_shift\"", "text", text).unwrap_err();
+        assert!(told.contains("not an ISO date") && !told.contains("Victoria"), "{told}");
+        let rule = "{ use = \"date_shift\", on_error = \"redact\" }";
+        assert_eq!(masked(rule, "text", text).unwrap().unwrap(), "[redacted]");
+    }
+    for text in ["0044-03-15 BC", "0001-02-29 12:00:00 BC", "-infinity"] {
+        assert_eq!(masked("\"date_shift\"", "text", text).unwrap().unwrap(), text);
+    }
 }

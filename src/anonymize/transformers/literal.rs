@@ -41,7 +41,7 @@ impl Literal {
             Form::Text | Form::Enum | Form::Other => true,
             Form::Integer { bits } => number::integer_fits(&text, bits),
             Form::Millis => number::integer_fits(&text, 64),
-            Form::Decimal { .. } => number::Decimal::parse(&text).is_some(),
+            Form::Decimal { scale } => decimal(&text, scale).is_some(),
             Form::Float { .. } => text.parse::<f64>().is_ok(),
             Form::Bool => matches!(text.as_str(), "true" | "false" | "t" | "f"),
             Form::Date => date_shift::canonical(&text, Form::Date).is_some(),
@@ -61,9 +61,7 @@ impl Literal {
     pub(super) fn write(&self, form: Form, out: &mut Vec<u8>) -> Wrote {
         let text = self.plain();
         let canonical = match form {
-            Form::Decimal { scale: Some(scale) } => {
-                number::Decimal::parse(&text).and_then(|decimal| decimal.rescaled(scale))
-            }
+            Form::Decimal { scale } => decimal(&text, scale),
             Form::Float { single } => text.parse::<f64>().ok().map(|value| {
                 let mut text = Vec::new();
                 number::push_float(value, single, &mut text);
@@ -92,4 +90,11 @@ impl Literal {
             (Self::Bool(_), _) => Wrote::Bool,
         }
     }
+}
+
+/// A decimal number as Postgres prints it where `scale` digits follow the point, if none of its
+/// own get lost by that; as many as it has where the place does not fix them.
+fn decimal(text: &str, scale: Option<u16>) -> Option<String> {
+    let decimal = number::Decimal::parse(text)?;
+    decimal.rescaled(scale.unwrap_or(decimal.scale))
 }

@@ -235,6 +235,7 @@ fn column(row: &Row, types: &Types) -> Column {
         array: resolved.array,
         not_null: not_null || resolved.not_null,
         max_chars: resolved.max_chars,
+        spelling: resolved.spelling,
     }
 }
 

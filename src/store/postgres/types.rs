@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::reason::OrPostgres;
 use crate::error::Result;
-use crate::store::shape::BaseType;
+use crate::store::shape::{BaseType, Spelling};
 
 /// How deep domains over domains are followed; more cannot be told from a loop.
 const DEPTH: usize = 64;
@@ -36,6 +36,8 @@ pub struct Resolved {
     pub not_null: bool,
     /// The limit of `varchar(n)` and `char(n)`.
     pub max_chars: Option<u32>,
+    /// How values are written, of the elements where it is an array.
+    pub spelling: Spelling,
 }
 
 impl Types {
@@ -58,8 +60,13 @@ impl Types {
 
     /// Follows domains and one level of array, whichever comes first.
     pub fn resolve(&self, mut oid: u32, mut modifier: i32) -> Resolved {
-        let mut resolved =
-            Resolved { base: BaseType::Other, array: false, not_null: false, max_chars: None };
+        let mut resolved = Resolved {
+            base: BaseType::Other,
+            array: false,
+            not_null: false,
+            max_chars: None,
+            spelling: Spelling::Usual,
+        };
         for _ in 0..DEPTH {
             let Some(definition) = self.0.get(&oid) else { break };
             if definition.kind == b'd' {
@@ -75,6 +82,7 @@ impl Types {
             } else {
                 resolved.base = family(definition);
                 resolved.max_chars = limit(&definition.name, modifier);
+                resolved.spelling = spelling(&definition.name, modifier);
                 break;
             }
         }
@@ -108,9 +116,100 @@ fn family(definition: &Definition) -> BaseType {
     }
 }
 
-/// A modifier of varchar and char is the limit plus the four bytes of a length header
-/// (`VARHDRSZ` in the server's `varchar.c`).
+/// The four bytes of a length header, which the server adds to modifiers (`VARHDRSZ`).
+const HEADER: i32 = 4;
+
+/// A modifier of varchar and char is the limit plus [`HEADER`] (the server's `varchar.c`).
 fn limit(name: &str, modifier: i32) -> Option<u32> {
-    let characters = modifier.checked_sub(4)?;
+    let characters = modifier.checked_sub(HEADER)?;
     matches!(name, "varchar" | "bpchar").then(|| u32::try_from(characters).ok()).flatten()
+}
+
+fn spelling(name: &str, modifier: i32) -> Spelling {
+    match name {
+        "bpchar" if modifier > HEADER => Spelling::Padded,
+        "numeric" => scale(modifier).map_or(Spelling::Usual, Spelling::Scaled),
+        "float4" => Spelling::Single,
+        "cidr" => Spelling::Network,
+        _ => Spelling::Usual,
+    }
+}
+
+/// A modifier of numeric is the precision in the upper half and the scale in the lowest 11 bits,
+/// signed, plus [`HEADER`] (`make_numeric_typmod` in the server's `numeric.c`; before version 15
+/// the scale had 16 bits and went up to 1000). A scale below zero fixes no digits.
+fn scale(modifier: i32) -> Option<u16> {
+    let packed = modifier.checked_sub(HEADER).filter(|packed| *packed >= 0)?;
+    u16::try_from(((packed & 0x7ff) ^ 0x400) - 0x400).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(name: &str) -> Definition {
+        Definition {
+            name: name.to_owned(),
+            kind: b'b',
+            array: false,
+            element: 0,
+            base: 0,
+            modifier: -1,
+            not_null: false,
+        }
+    }
+
+    fn domain(of: u32, modifier: i32) -> Definition {
+        Definition { kind: b'd', base: of, modifier, ..base("a_domain") }
+    }
+
+    fn array(of: u32) -> Definition {
+        Definition { array: true, element: of, ..base("_array") }
+    }
+
+    #[test]
+    fn domains_and_arrays_are_spelled_as_what_they_are_made_of() {
+        let numeric_14_2 = (14 << 16 | 2) + HEADER;
+        let types = Types(HashMap::from([
+            (1, base("numeric")),
+            (2, base("bpchar")),
+            (3, base("float4")),
+            (4, base("cidr")),
+            (11, domain(1, numeric_14_2)),
+            (12, domain(11, -1)),
+            (13, domain(2, 8 + HEADER)),
+            (14, domain(3, -1)),
+            (15, domain(4, -1)),
+            (21, array(2)),
+            (22, array(13)),
+            (23, domain(21, 6 + HEADER)),
+            (24, array(1)),
+        ]));
+        let spelled = |oid, modifier| types.resolve(oid, modifier).spelling;
+        assert_eq!(spelled(1, -1), Spelling::Usual);
+        assert_eq!(spelled(1, numeric_14_2), Spelling::Scaled(2));
+        assert_eq!(spelled(11, -1), Spelling::Scaled(2));
+        assert_eq!(spelled(12, -1), Spelling::Scaled(2));
+        assert_eq!(spelled(24, (10 << 16) + HEADER), Spelling::Scaled(0));
+        assert_eq!(spelled(14, -1), Spelling::Single);
+        assert_eq!(spelled(15, -1), Spelling::Network);
+        assert_eq!(spelled(2, -1), Spelling::Usual);
+        for (oid, modifier, chars) in
+            [(2, 3 + HEADER, 3), (13, -1, 8), (21, 6 + HEADER, 6), (22, -1, 8), (23, -1, 6)]
+        {
+            let resolved = types.resolve(oid, modifier);
+            assert_eq!(resolved.spelling, Spelling::Padded, "{oid}");
+            assert_eq!((resolved.base, resolved.max_chars), (BaseType::Text, Some(chars)), "{oid}");
+        }
+    }
+
+    #[test]
+    fn scales_are_read_from_modifiers_of_every_version() {
+        let modifier = |precision: i32, scale: i32| (precision << 16 | (scale & 0x7ff)) + HEADER;
+        assert_eq!(scale(-1), None);
+        assert_eq!(scale(modifier(14, 2)), Some(2));
+        assert_eq!(scale(modifier(1000, 1000)), Some(1000));
+        assert_eq!(scale(modifier(5, 0)), Some(0));
+        assert_eq!(scale(modifier(5, -2)), None);
+    }
 }
