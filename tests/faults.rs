@@ -329,3 +329,73 @@ fn a_job_that_dies_leaves_the_previous_data_to_the_one_before() {
     world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
     assert_eq!(world.counts("dev"), (50, 50, 100));
 }
+
+/// The indexes that carry the marker of development.
+fn marked(world: &World) -> Vec<u32> {
+    let marker = |index| world.redis(index, "GET pfdata:owner\n");
+    (0..16).filter(|index| marker(*index).contains("\"development\"")).collect()
+}
+
+#[test]
+fn a_crashed_swap_is_finished_with_the_index_that_was_loaded() {
+    let world = World::new(400);
+    world.snapshot();
+    // Indexes 14 and 15 are not free.
+    world.redis(14, "SET other 1\n");
+    world.redis(15, "SET stale 1\n");
+    kill_between_the_swaps(&world);
+    assert_eq!(marked(&world), [13]);
+    // An index that was the spare once, such as a configuration of before leaves behind.
+    let stale = "{\"environment\":\"development\",\"live\":4,\"job\":\"20200101T000000.000Z-000000\",\
+                 \"state\":\"previous\"}";
+    world.redis(15, &format!("SET pfdata:owner '{stale}'\n"));
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.counts("dev"), (3, 3, 6), "finished, and then taken back");
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.counts("dev"), (400, 400, 800));
+    assert_eq!(marked(&world), [13, 15]);
+    world.refresh().expect(0);
+    assert_eq!(marked(&world).len(), 1, "a load keeps one previous set");
+    assert_eq!(world.redis(14, "DBSIZE\n"), "1");
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.counts("dev"), (400, 400, 800));
+}
+
+#[test]
+fn a_crashed_rollback_is_not_undone_blindly() {
+    let world = World::new(50);
+    world.snapshot();
+    world.refresh().expect(0);
+    assert_eq!(marked(&world), [15]);
+    // Keeps Postgres from swapping for long enough to be killed there.
+    let lock = format!("{}/postgres", common::postgres_url().trim_end_matches('/'));
+    let hold = "BEGIN; LOCK TABLE pg_database IN SHARE MODE; SELECT pg_sleep(3); COMMIT";
+    let mut locker = std::process::Command::new("psql")
+        .args(["-X", "-q", &lock, "-c", hold])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut child = world
+        .command(&["rollback", "development", "--confirm", "development"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = || {
+        let files = world.files("backups/jobs/development");
+        files.iter().filter(|path| path.ends_with("step-ready.json")).count()
+    };
+    wait_for("the swap of the rollback", || ready() == 2);
+    drop(child.kill());
+    child.wait().unwrap();
+    locker.wait().unwrap();
+    let marker = world.redis(15, "GET pfdata:owner\n");
+    world.redis(15, "DEL pfdata:owner\n");
+    let said = world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(1);
+    assert!(said.stderr.contains("redis index 15"), "{}", said.stderr);
+    assert!(said.stderr.contains("step-ready.json"), "{}", said.stderr);
+    assert_eq!(world.counts("dev"), (50, 50, 100));
+    world.redis(15, &format!("SET pfdata:owner '{marker}'\n"));
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.counts("dev"), (3, 3, 6));
+}

@@ -779,6 +779,33 @@ async fn refused_documents_and_indexes_fail_without_quoting_data() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_called_like_pfdatas_own_is_the_applications() {
+    let (from, to) = (Scratch::new("own_names"), Scratch::new("own_names_to"));
+    let database = from.database().await;
+    for name in ["pfdata.notes", "pfdata.new", "pfdata.new.x1"] {
+        insert_raw(&database, name, &[raw(&doc! { "_id": name })]).await;
+    }
+    let function = raw(&doc! { "_id": "one", "value": "function () {}" });
+    insert_raw(&database, "system.js", &[function]).await;
+    copy_and_swap(&from, &to).await;
+    let mut names = to.database().await.list_collection_names().await.unwrap();
+    names.sort();
+    assert_eq!(names, ["pfdata.new", "pfdata.new.x1", "pfdata.notes"]);
+    let source = Source::open(&from.endpoint(), SourceOptions::default()).await.unwrap();
+    assert!(source.stored_functions(), "they are left out, and that is told");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_does_not_fit_is_told_before_anything_is_loaded() {
+    let scratch = Scratch::new("long_names");
+    let target = Target::prepare(&scratch.endpoint(), "job").await.unwrap();
+    let name = "n".repeat(255 - target.database_name().len());
+    let error = target.create(0, r#"{"indexes":[]}"#, &name).await.unwrap_err();
+    assert!(error.to_string().contains("256 bytes"), "{error}");
+    target.create(0, r#"{"indexes":[]}"#, &name[1..]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn seeds_are_repeatable_and_all_or_nothing() {
     let scratch = Scratch::new("seed");
     let database = scratch.database().await;

@@ -313,3 +313,62 @@ fn an_rdb_without_checksum_and_of_another_index_is_fine() {
     let summary = rewrite(&bytes[..], 0, &mut transform, &mut |_| Ok(())).unwrap();
     assert_eq!((summary.keys, summary.elsewhere), (1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_groups_and_consumers_do_not_pass_a_masked_stream() {
+    let (from, to) = (Server::start(&[]).await, Server::start(&[]).await);
+    let mut source = from.connect(0).await;
+    for line in [
+        "XADD st 1-0 a secret",
+        "XADD st 2-0 a same",
+        "XADD keep:st 1-0 a secret",
+        "XADD same:st 1-0 a same",
+        "XADD same:st 2-0 a same",
+        "XADD empty:st 1-0 a same",
+        "XADD alone:st 1-0 a secret",
+        "XADD lost:st 1-0 gone secret",
+    ] {
+        run(&mut source, line).await;
+    }
+    for stream in ["st", "keep:st", "same:st", "empty:st", "lost:st"] {
+        run(&mut source, &format!("XGROUP CREATE {stream} group-of-{stream} 0")).await;
+        let read =
+            format!("XREADGROUP GROUP group-of-{stream} host-of-{stream} STREAMS {stream} >");
+        run(&mut source, &read).await;
+    }
+    run(&mut source, "XDEL empty:st 1-0").await;
+    let (summary, blocks) = snapshot(&from.at(0), Box::new(Masks(permit()))).await.unwrap();
+    assert_eq!((summary.keys, summary.dropped, summary.ungrouped), (5, 1, 2));
+    let stored = blocks.concat();
+    let holds = |text: &str| memchr::memmem::find(&stored, text.as_bytes()).is_some();
+    for (stream, kept) in [
+        ("st", false),
+        ("empty:st", false),
+        ("lost:st", false),
+        ("keep:st", true),
+        ("same:st", true),
+    ] {
+        assert_eq!(holds(&format!("group-of-{stream}")), kept, "{stream}");
+        assert_eq!(holds(&format!("host-of-{stream}")), kept, "{stream}");
+    }
+    let (mut target, report) = load(&to.at(0), "job", blocks, Expiry::Absolute).await.unwrap();
+    assert_eq!((report.stored.keys, report.stored.digest), (summary.keys, summary.digest));
+    assert!(target.verify(true).await.unwrap().digests);
+    target.swap().await.unwrap();
+    let mut live = to.connect(0).await;
+    let groups = async |live: &mut _, stream: &str| {
+        run(live, &format!("XINFO GROUPS masked:{stream}")).await.items().unwrap().len()
+    };
+    for (stream, number) in
+        [("st", 0), ("empty:st", 0), ("alone:st", 0), ("keep:st", 1), ("same:st", 1)]
+    {
+        assert_eq!(groups(&mut live, stream).await, number, "{stream}");
+    }
+    assert_eq!(run(&mut live, "XLEN masked:st").await, Reply::Integer(2));
+    assert_eq!(run(&mut live, "XLEN masked:empty:st").await, Reply::Integer(0));
+    let info = render(&run(&mut live, "XINFO STREAM masked:empty:st").await);
+    assert!(info.contains("last-generated-id 1-0"), "{info}");
+    // With the groups of a stream that is kept goes what is pending in them.
+    let pending = run(&mut live, "XPENDING masked:same:st group-of-same:st").await;
+    assert_eq!(pending.items().unwrap()[0], Reply::Integer(2));
+}

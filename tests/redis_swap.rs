@@ -13,7 +13,7 @@ use pfdata::store::redis::load::Expiry;
 use pfdata::store::redis::reply::Reply;
 use pfdata::store::redis::seed::{parse_commands, seed_live};
 use pfdata::store::redis::source::Source;
-use pfdata::store::redis::swap::{SpareState, state};
+use pfdata::store::redis::swap::{SpareState, at, previous, state};
 use pfdata::store::redis::target::{Back, Target};
 use redis_support::*;
 
@@ -332,4 +332,131 @@ async fn tls_is_spoken_and_checked() {
     // A server that speaks in the clear is not spoken to.
     endpoint.port = server.port;
     assert_eq!(Connection::open(&endpoint).await.unwrap_err().kind(), Kind::Unreachable);
+}
+
+/// Puts a marker and a key into an index that no job of the test has loaded.
+async fn mark(server: &Server, index: u32, live: u32, job: &str, state: &str) {
+    let mut connection = server.connect(index).await;
+    let marker = format!(
+        "{{\"environment\":\"test\",\"live\":{live},\"job\":\"{job}\",\"state\":\"{state}\"}}"
+    );
+    connection.run("SET", &[b"SET", b"pfdata:owner", marker.as_bytes()]).await.unwrap();
+    run(&mut connection, &format!("SET which {index}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_marked_indexes_the_right_one_is_taken() {
+    let server = Server::start(&[]).await;
+    let mut endpoint = server.at(0);
+    let (older, newer) = ("20260101T000000.000Z-ffffff", "20260102T000000.000Z-000000");
+    mark(&server, 5, 0, newer, "previous").await;
+    mark(&server, 7, 0, older, "previous").await;
+    mark(&server, 9, 1, "20270101T000000.000Z-000000", "previous").await;
+    mark(&server, 11, 0, "20270101T000000.000Z-000000", "loading").await;
+    run(&mut server.connect(12).await, "SET pfdata:owner someone").await;
+    run(&mut server.connect(13).await, "RPUSH pfdata:owner someone").await;
+    let kept = async |endpoint: &_| previous(endpoint, "test").await;
+    assert_eq!(kept(&endpoint).await.unwrap().unwrap().index, 5);
+    assert_eq!(state(&endpoint, "test").await.unwrap().unwrap().index, 11);
+    // The index that a job recorded is that one and no other, whatever else is marked.
+    assert_eq!(at(&endpoint, "test", 7).await.unwrap().unwrap().marker.job, older);
+    for foreign in [0, 9, 12, 13, 15] {
+        assert_eq!(at(&endpoint, "test", foreign).await.unwrap(), None, "{foreign}");
+        let target = Target::attach_to(foreign, &endpoint, "test", older).await.unwrap();
+        assert!(target.is_none(), "{foreign}");
+    }
+    let mut target = Target::attach_to(7, &endpoint, "test", older).await.unwrap().unwrap();
+    target.swap_back(Back::Rollback).await.unwrap();
+    assert_eq!(target.spare(), 7);
+    // What another environment names is not ours.
+    endpoint.taken = vec![5];
+    assert_eq!(kept(&endpoint).await.unwrap().unwrap().index, 7);
+    endpoint.taken = vec![5, 7];
+    assert_eq!(kept(&endpoint).await.unwrap(), None);
+    // Of two jobs whose order is not known neither is guessed.
+    endpoint.taken = Vec::new();
+    mark(&server, 6, 0, "by-hand", "previous").await;
+    let error = kept(&endpoint).await.unwrap_err().to_string();
+    assert!(error.contains("by-hand") && error.contains(newer), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_leaves_no_index_marked_but_its_own() {
+    let server = Server::start(&[]).await;
+    let mut endpoint = server.at(0);
+    for (index, state) in [(4, "previous"), (5, "loading"), (6, "loaded"), (8, "previous")] {
+        mark(&server, index, 0, "20260101T000000.000Z-000000", state).await;
+    }
+    mark(&server, 10, 1, "20260101T000000.000Z-000000", "previous").await;
+    run(&mut server.connect(12).await, "SET pfdata:owner someone").await;
+    endpoint.spare_db = Some(14);
+    endpoint.taken = vec![8];
+    let mut target = Target::prepare(&endpoint, "test", "a").await.unwrap();
+    assert_eq!(target.spare(), 14);
+    for (index, keys) in [(4, 0), (5, 0), (6, 0), (8, 2), (10, 2), (12, 1), (14, 1)] {
+        let found = run(&mut server.connect(index).await, "DBSIZE").await;
+        assert_eq!(found, Reply::Integer(keys), "{index}");
+    }
+    // Clearing them does not lead the rest of the load astray.
+    target.load(feed(Vec::new()), Expiry::Absolute).await.unwrap();
+    target.run_commands(&parse_commands(b"SET a 1\n").unwrap()).await.unwrap();
+    target.swap().await.unwrap();
+    assert_eq!(run(&mut server.connect(0).await, "GET a").await.text(), Some("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_job_that_loaded_new_data_drops_it() {
+    let server = Server::start(&[]).await;
+    let endpoint = server.at(0);
+    let spare = Target::prepare(&endpoint, "test", "failed").await.unwrap().spare();
+    // The job has lost its lease meanwhile, and its successor loads into the same index.
+    let mut successor = Target::prepare(&endpoint, "test", "successor").await.unwrap();
+    assert_eq!(successor.spare(), spare);
+    let failed = Target::attach_to(spare, &endpoint, "test", "failed").await.unwrap().unwrap();
+    let error = failed.drop_new().await.unwrap_err();
+    assert!(error.to_string().contains("successor"), "{error}");
+    successor.load(feed(Vec::new()), Expiry::Absolute).await.unwrap();
+    successor.drop_new().await.unwrap();
+    assert_eq!(state(&endpoint, "test").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marker_that_cannot_be_read_is_not_a_marker_that_is_missing() {
+    let server = Server::start(&["--loading-process-events-interval-bytes", "1024"]).await;
+    let mut admin = server.connect(0).await;
+    let mut endpoint = server.at(0);
+    mark(&server, 9, 0, "20260101T000000.000Z-000000", "previous").await;
+    run(&mut admin, "ACL SETUSER writer on >pw ~* +@all -get").await;
+    endpoint.username = Some("writer".to_owned());
+    endpoint.password = Some(pfdata::config::secret::Secret::new("pw"));
+    let error = previous(&endpoint, "test").await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Failed);
+    assert!(error.to_string().contains("NOPERM"), "{error}");
+    assert!(at(&endpoint, "test", 9).await.is_err());
+    assert!(Target::prepare(&endpoint, "test", "a").await.is_err());
+    assert_eq!(run(&mut server.connect(9).await, "DBSIZE").await, Reply::Integer(2));
+
+    // A server that has been started again and has not read its file yet.
+    let endpoint = server.at(0);
+    run(&mut admin, "DEBUG POPULATE 3000 k 100").await;
+    run(&mut admin, "CONFIG SET key-load-delay 500").await;
+    let loading = tokio::spawn(async move { run(&mut admin, "DEBUG RELOAD").await });
+    let mut refused = 0;
+    while !loading.is_finished() {
+        match previous(&endpoint, "test").await {
+            Ok(kept) => assert_eq!(kept.unwrap().index, 9),
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+                assert_eq!(
+                    at(&endpoint, "test", 9).await.err().map(|error| error.kind()),
+                    Some(Kind::Unreachable)
+                );
+                refused += 1;
+                break;
+            }
+        }
+    }
+    loading.await.unwrap();
+    assert_eq!(refused, 1, "the server was never seen loading");
+    assert_eq!(previous(&endpoint, "test").await.unwrap().unwrap().index, 9);
 }

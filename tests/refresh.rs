@@ -235,9 +235,27 @@ fn the_first_load_into_nothing_has_nothing_to_go_back_to() {
     let said = world.refresh().expect(0).json();
     assert_eq!(said["previous_kept"], false);
     assert_eq!(world.counts("dev"), (20, 20, 40));
+    // The other two stores alone would be of another load than this one.
+    let said = world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(10);
+    assert!(said.stderr.contains("nothing is kept of postgres"), "{}", said.stderr);
+    assert_eq!(world.counts("dev"), (20, 20, 40));
     world.refresh().expect(0);
     world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
     assert_eq!(world.counts("dev"), (20, 20, 40));
+}
+
+#[test]
+fn a_load_that_is_refused_leaves_the_way_back() {
+    let world = World::new(20);
+    world.snapshot();
+    let before = world.contents("dev");
+    world.refresh().expect(0);
+    world.redis(0, "CONFIG SET maxmemory 1gb\nCONFIG SET maxmemory-policy allkeys-lru\n");
+    let said = world.refresh().expect(5);
+    assert!(said.stderr.contains("evicts"), "{}", said.stderr);
+    world.redis(0, "CONFIG SET maxmemory 0\n");
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.contents("dev"), before);
 }
 
 #[test]
@@ -267,4 +285,72 @@ fn large_objects_of_any_size_come_back() {
     assert_eq!(world.sql("prod", digest), before);
     let uncovered = world.pfdata(&["snapshot", "production"]).expect(4);
     assert!(uncovered.stderr.contains("pg_largeobject"), "{}", uncovered.stderr);
+}
+
+#[test]
+fn an_index_is_emptied_with_a_snapshot_that_has_no_redis() {
+    let world = World::new(20);
+    world.edit_json("config/development.json", |config| {
+        config["data"]["refresh"]["stores"] =
+            serde_json::json!({ "postgres": "keep", "mongodb": "keep", "redis": "empty" });
+    });
+    let said = world.pfdata(&["snapshot", "production", "--store", "postgres", "--json"]);
+    let said = said.expect(0).json();
+    let id = said["snapshot"].as_str().unwrap();
+    let refresh = ["refresh", "development", "--from", id, "--confirm", "development"];
+    world.pfdata(&[&refresh[..], &["--dry-run"]].concat()).expect(0);
+    assert_eq!(world.counts("dev"), (3, 3, 6));
+    world.pfdata(&refresh).expect(0);
+    assert_eq!(world.counts("dev"), (3, 3, 0));
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.counts("dev"), (3, 3, 6));
+}
+
+#[test]
+fn a_redis_seed_that_fails_fails_the_refresh() {
+    let world = World::new(10);
+    std::fs::create_dir_all(world.path("seeds/base/redis")).unwrap();
+    // Redis finds this only while it executes, and does not take the first command back.
+    std::fs::write(world.path("seeds/base/redis/10.redis"), "SET flag 1\nLPUSH flag x\n").unwrap();
+    world.edit_json("config/development.json", |config| {
+        config["data"]["refresh"]["seeds"] = serde_json::json!(["base"]);
+    });
+    world.snapshot();
+    let before = world.contents("dev");
+    let said = world.refresh().expect(1);
+    assert!(said.stderr.contains("10.redis") && said.stderr.contains("line 2"), "{}", said.stderr);
+    assert_eq!(world.contents("dev"), before);
+    assert_eq!(world.redis(15, "DBSIZE\n"), "0", "nothing of it is left");
+    // By hand it is the live index that was changed in part.
+    world.pfdata(&["seed", "development", "base"]).expect(3);
+}
+
+#[test]
+fn a_snapshot_says_that_groups_of_masked_streams_are_missing() {
+    let world = World::new(5);
+    let rules = format!(
+        "{}\n[redis.\"events:*\"]\nstream = {{ email = {{ use = \"email\", link = \"person.email\" }} }}\n\
+         [redis.\"kept:*\"]\nstream = {{ \"*\" = \"keep\" }}\n\
+         [redis.\"left:*\"]\naction = \"keep\"\n",
+        common::RULES
+    );
+    std::fs::write(world.path("anonymizers/people.toml"), rules).unwrap();
+    let streams = ["events:a", "events:b", "kept:a", "left:a"];
+    for stream in streams {
+        world.redis(
+            0,
+            &format!(
+                "XADD {stream} * email a@original.example\nXGROUP CREATE {stream} workers 0\n\
+                 XREADGROUP GROUP workers annes-laptop COUNT 1 STREAMS {stream} >\n"
+            ),
+        );
+    }
+    let id = world.snapshot();
+    let shown = world.pfdata(&["show", &id, "--json"]).expect(0).stdout;
+    assert!(shown.contains("the consumer groups of 2 masked streams were left out"), "{shown}");
+    world.refresh().expect(0);
+    let groups = |stream| world.redis(4, &format!("XINFO GROUPS {stream}\n"));
+    for stream in streams {
+        assert_eq!(groups(stream).contains("workers"), !stream.starts_with("events"), "{stream}");
+    }
 }

@@ -147,11 +147,58 @@ fn two_environments_never_share_a_store() {
         config["database"]["postgres"]["database"] = json!(world.database("prod"));
     });
     world.refresh().expect(5);
+    // Nor does anything else touch it, or call what is in it masked.
+    fs::create_dir_all(world.path("seeds/one/postgres")).unwrap();
+    fs::write(world.path("seeds/one/postgres/1.sql"), "DELETE FROM people").unwrap();
+    for command in [
+        &["snapshot", "development"][..],
+        &["seed", "development", "one"],
+        &["rollback", "development", "--confirm", "development"],
+    ] {
+        let said = world.pfdata(command).expect(5);
+        assert!(said.stderr.contains("postgres of `development` is configured"), "{}", said.stderr);
+    }
     // Nor when production is not configured here, and only its snapshot tells.
     fs::remove_file(world.path("config/production.json")).unwrap();
     let id = world.listed()[0]["snapshot"].as_str().unwrap().to_owned();
     world.pfdata(&["refresh", "development", "--from", &id, "--confirm", "development"]).expect(5);
+    world.pfdata(&["snapshot", "development"]).expect(5);
+    assert_eq!(world.listed().len(), 1);
     assert_eq!(world.counts("prod"), (5, 5, 10));
+}
+
+#[test]
+fn an_older_snapshot_is_never_taken_for_the_newest_one() {
+    let world = World::new(5);
+    let older = world.snapshot();
+    // Ids tell seconds.
+    let next_second = || std::thread::sleep(std::time::Duration::from_millis(1100));
+    next_second();
+    let newer = world.snapshot();
+    let before = world.contents("dev");
+    fs::write(world.snapshot_folder(&newer).join("manifest.json"), "{\"format\": 1}").unwrap();
+    let said = world.refresh().expect(1);
+    assert!(said.stderr.contains(&newer) && said.stderr.contains(&older), "{}", said.stderr);
+    assert_eq!(world.contents("dev"), before);
+    let said = ["refresh", "development", "--from", &older, "--confirm", "development"];
+    world.pfdata(&said).expect(0);
+    // One that is older than what is taken stands in nobody's way.
+    next_second();
+    world.snapshot();
+    world.refresh().expect(0);
+}
+
+#[test]
+fn a_repository_that_cannot_be_told_is_not_passed_over() {
+    let world = World::new(5);
+    world.snapshot();
+    let staging = json!({ "data": { "class": "anonymized", "repository": "${NOBODY_SET_THIS}" } });
+    world.write_json("config/staging.json", &staging);
+    let said = world.pfdata(&["verify", "--all"]).expect(4);
+    assert!(said.stderr.contains("staging") || said.stdout.contains("staging"), "{}", said.stderr);
+    let said = world.pfdata(&["list"]).expect(0);
+    assert!(said.stderr.contains("staging"), "{}", said.stderr);
+    world.refresh().expect(0);
 }
 
 #[test]

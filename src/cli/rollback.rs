@@ -29,14 +29,16 @@ pub(super) struct Arguments {
 
 /// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
-    let (_, environment) = app.environment(arguments.environment.as_deref())?;
+    let (config, environment) = app.environment(arguments.environment.as_deref())?;
     let name = environment.name.clone();
     let request = plan::Request {
         rollback_ready: arguments.rollback_ready,
         discard_target: arguments.discard_target,
         ..plan::Request::default()
     };
-    let plan = rollback::plan(environment, &request).await?;
+    let unknown = guard::configured_apart(&config, &environment, &environment.stores()).await?;
+    let mut plan = rollback::plan(environment, &request).await?;
+    plan.view.remarks.extend(unknown);
     app.printer.plan(&plan.view, arguments.dry_run)?;
     if arguments.dry_run {
         return Ok(Outcome::Done);

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{App, Outcome};
 use crate::error::{Error, Result};
+use crate::job::load::guard;
 use crate::job::seed;
 use crate::output::duration;
 
@@ -43,11 +44,13 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if let Some((flag, _)) = unbuilt.iter().find(|(_, given)| *given) {
         return Err(Error::not_built(format!("`seed {flag}`")));
     }
-    let (_, environment) = app.environment(Some(&arguments.environment))?;
+    let (config, environment) = app.environment(Some(&arguments.environment))?;
     if let Some(name) = arguments.confirm.filter(|name| *name != environment.name) {
         return Err(Error::refused(format!("--confirm names `{name}`")));
     }
-    let plan = seed::plan(environment, &arguments.profiles)?;
+    let mut plan = seed::plan(environment, &arguments.profiles)?;
+    let stores = plan.environment.stores();
+    plan.view.remarks.extend(guard::configured_apart(&config, &plan.environment, &stores).await?);
     app.printer.plan(&plan.view, arguments.dry_run)?;
     if arguments.dry_run {
         return Ok(Outcome::Done);

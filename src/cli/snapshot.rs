@@ -7,6 +7,7 @@ use clap::Args;
 use super::{App, Outcome, StoreArg, stores};
 use crate::config::Compression;
 use crate::error::{Error, Result};
+use crate::job::load::guard;
 use crate::job::snapshot::{self, Request, Summary};
 use crate::output::{bytes, count, duration};
 
@@ -57,9 +58,11 @@ pub(super) struct Arguments {
 
 /// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
-    let (_, environment) = app.environment(Some(&arguments.environment))?;
+    let (config, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;
-    let plan = snapshot::plan(environment, request(arguments)?)?;
+    let mut plan = snapshot::plan(environment, request(arguments)?)?;
+    let unknown = guard::configured_apart(&config, &plan.environment, &plan.stores).await?;
+    plan.view.remarks.extend(unknown);
     app.printer.plan(&plan.view, dry_run)?;
     if dry_run {
         return Ok(Outcome::Done);

@@ -198,6 +198,11 @@ impl Environment {
         self.stores.mongodb()
     }
 
+    /// Whether `data.repository` is given, rightly or not.
+    pub fn has_repository(&self) -> bool {
+        self.stores.reader().present("data.repository")
+    }
+
     /// The environment's repository. Its folder need not exist.
     ///
     /// # Errors

@@ -91,21 +91,24 @@ impl Shelf {
     }
 }
 
-/// Every configured environment that has a repository; one that cannot be read is left out, as it
-/// is not the one that the command acts on.
+/// Every configured environment that has a repository. One whose configuration cannot be read,
+/// or does not say where its repository is, is told as unreadable.
 pub fn shelf(config: &Config) -> Result<Shelf> {
-    let mut environments = Vec::new();
+    let (mut environments, mut unreadable) = (Vec::new(), Vec::new());
     for name in config.environments() {
         match config.environment(&name) {
-            Ok(environment) if environment.repository().is_ok() => environments.push(environment),
+            Ok(environment) if environment.has_repository() => environments.push(environment),
             Ok(_) => {}
-            Err(error) => tracing::debug!(%name, %error, "environment left out"),
+            Err(error) => unreadable.push(Unreadable { path: name, error }),
         }
     }
     if environments.is_empty() {
-        return Err(Error::usage("no environment has a `data.repository`"));
+        let none = || Error::usage("no environment has a `data.repository`");
+        return Err(unreadable.pop().map_or_else(none, |found| found.error));
     }
-    Shelf::open(&environments)
+    let mut shelf = Shelf::open(&environments)?;
+    shelf.unreadable.append(&mut unreadable);
+    Ok(shelf)
 }
 
 /// Reads `word` as a snapshot's name, with the short names of environments written out.

@@ -25,7 +25,8 @@ use crate::store::{StoreKind, mongodb, postgres, redis};
 pub struct SeedPlan {
     /// What a dry run prints.
     pub view: Plan,
-    environment: Environment,
+    /// The environment that changes.
+    pub environment: Environment,
     profiles: Vec<Profile>,
 }
 
@@ -100,9 +101,10 @@ pub async fn execute(plan: SeedPlan, run: &Run) -> Result<Summary> {
     let environment = &plan.environment;
     let main = repositories::open_main(environment, true)?;
     let job = id::new_job_id(Timestamp::now());
+    let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("seed {}", environment.name));
-    let _lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
-    deal_with_the_past_of(&main, environment, run).await?;
+    let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
+    deal_with_the_past_of(&main, environment, &lease, run).await?;
     let record = serde_json::json!({ "kind": "seed", "plan": &plan.view });
     let journal = Journal::begin(main.root(), &environment.name, &job, &record)?;
     let mut steps = Vec::new();

@@ -6,6 +6,7 @@ pub mod logging;
 pub mod progress;
 pub mod table;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -95,7 +96,7 @@ impl Printer {
         }
         text.push_str(&table.render());
         for remark in &plan.remarks {
-            text.push_str(&format!("\n  note: {remark}"));
+            text.push_str(&format!("\n  note: {}", visible(remark, &['\n'])));
         }
         text
     }
@@ -135,12 +136,13 @@ impl Printer {
             say(&document.to_string());
             return;
         }
-        say(&format!("{} {}", self.paint("31;1", "error:", false), error.message()));
+        let shown = |text: &str| visible(text.trim_end(), &['\n']).replace('\n', "\n    ");
+        say(&format!("{} {}", self.paint("31;1", "error:", false), shown(error.message())));
         for cause in error.causes() {
-            say(&format!("  caused by: {}", cause.trim_end().replace('\n', "\n    ")));
+            say(&format!("  caused by: {}", shown(cause)));
         }
         if let Some(hint) = error.hint_text() {
-            say(&format!("{} {hint}", self.paint("36", "hint:", false)));
+            say(&format!("{} {}", self.paint("36", "hint:", false), shown(hint)));
         }
     }
 
@@ -160,6 +162,24 @@ impl Printer {
         };
         if colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// A text whose control characters, but for those `kept`, are written out: a name from a store
+/// must not move a terminal's cursor.
+pub(crate) fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+    let hidden = |letter: char| letter.is_control() && !kept.contains(&letter);
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if hidden(letter) {
+            out.extend(letter.escape_default());
+        } else {
+            out.push(letter);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Writes a line to stderr. One that cannot be written (a full disk under a log, a pipe that was
@@ -218,6 +238,14 @@ pub fn duration(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_written_out() {
+        assert_eq!(visible("é\u{1b}[2Jx\ny", &['\n']), "é\\u{1b}[2Jx\ny");
+        let mut table = Table::new(&["NAME"]);
+        table.row(["a\r\nb".to_owned()]);
+        assert_eq!(table.render().lines().last(), Some(" a\\r\\nb"));
+    }
 
     #[test]
     fn numbers_read_well() {

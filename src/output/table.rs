@@ -20,7 +20,8 @@ impl Table {
 
     /// Adds a row.
     pub fn row<I: IntoIterator<Item = String>>(&mut self, cells: I) {
-        self.inner.add_row(cells.into_iter().collect::<Vec<_>>());
+        let cells = cells.into_iter().map(|cell| super::visible(&cell, &[]).into_owned());
+        self.inner.add_row(cells.collect::<Vec<_>>());
     }
 
     /// Sets columns of numbers flush right.

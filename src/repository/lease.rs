@@ -47,6 +47,7 @@ pub struct Lease {
 
 #[derive(Debug)]
 struct Inner {
+    root: PathBuf,
     path: PathBuf,
     holder: Holder,
     _lock: File,
@@ -82,9 +83,14 @@ impl Lease {
             lease.holders.push(holder.clone());
             Ok(())
         })?;
-        let inner = Arc::new(Inner { path, holder, _lock: lock });
+        let inner = Arc::new(Inner { root: root.to_owned(), path, holder, _lock: lock });
         let renewal = tokio::spawn(renew(Arc::downgrade(&inner)));
         Ok(Self { inner, renewal })
+    }
+
+    /// The repository that it is of.
+    pub fn root(&self) -> &Path {
+        &self.inner.root
     }
 
     /// Fails (exit 11) when somebody else has taken the lease meanwhile, because this process did
@@ -233,5 +239,22 @@ mod tests {
         dead.renewed = Timestamp::from_second(Timestamp::now().as_second() - 61).unwrap();
         write(&dead);
         take(root.path(), Mode::Exclusive, "new").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_somebody_took_over_is_not_held() {
+        let root = tempfile::tempdir().unwrap();
+        let lease = take(root.path(), Mode::Exclusive, "slow").unwrap();
+        lease.still_held().unwrap();
+        let file = LeaseFile {
+            generation: 9,
+            mode: Mode::Exclusive,
+            holders: vec![Holder::this("successor", "test")],
+        };
+        let path = root.path().join("leases/development.json");
+        files::replace(&path, &serde_json::to_vec(&file).unwrap()).unwrap();
+        assert_eq!(lease.still_held().unwrap_err().kind(), crate::error::Kind::Locked);
+        drop(lease);
+        assert!(Lease::is_running(root.path(), "development", "successor").unwrap());
     }
 }

@@ -48,10 +48,47 @@ pub struct Stored {
 /// A manifest that cannot be read, and why.
 #[derive(Debug)]
 pub struct Unreadable {
-    /// The snapshot's folder below the repository.
+    /// The snapshot's folder below the repository, `ENV/SET/ID`; for a repository that cannot be
+    /// looked into, whose it is: `ENV` or `ENV/SET`.
     pub path: String,
     /// What is wrong with it.
     pub error: Error,
+}
+
+/// `20261121T030000Z` of an id.
+const SECOND_CHARS: usize = 16;
+
+impl Unreadable {
+    /// Whether this may be, or hold, a snapshot that `ENV[/SET]@WHEN` means and that is newer
+    /// than `found`. Taking an older one instead would go unnoticed.
+    fn may_be(&self, environment: &str, set: Option<&str>, when: &When, found: &str) -> bool {
+        let mut steps = self.path.split('/');
+        let (Some(first), Some(second)) = (steps.next(), steps.next()) else { return false };
+        let of_set = match set {
+            Some(set) => second == names::component(set),
+            // Raw snapshots are no candidates for an anonymized one.
+            None => *when != When::LatestAnonymized || second != "raw",
+        };
+        if first != names::component(environment) || second == PREVIOUS_SET || !of_set {
+            return false;
+        }
+        let Some(id) = steps.next() else { return true };
+        let in_time = match when {
+            When::At(date) => {
+                id.get(..8).is_none_or(|day| *day <= *date.strftime("%Y%m%d").to_string())
+            }
+            When::Latest | When::LatestAnonymized => true,
+        };
+        // Ids tell seconds; which of two of one second came first is not known.
+        in_time && id.get(..SECOND_CHARS) >= found.get(..SECOND_CHARS)
+    }
+
+    fn stands_before(&self, wanted: &SnapshotRef, found: &str) -> Error {
+        let Self { path, error } = self;
+        Error::new(error.kind(), format!("`{wanted}` cannot be told: `{path}` cannot be read"))
+            .because(error.message())
+            .hint(format!("mend it, or name the snapshot to take instead: {found}"))
+    }
 }
 
 impl Repository {
@@ -247,12 +284,15 @@ pub fn resolve(
                         When::At(date) => id::day_of(manifest.created) <= *date,
                     }
             };
-            stored
-                .iter()
-                .rev()
-                .find(|stored| fits(&stored.manifest))
-                .cloned()
-                .ok_or_else(|| no_such(wanted, unreadable))
+            let found = stored.iter().rev().find(|stored| fits(&stored.manifest));
+            let found = found.cloned().ok_or_else(|| no_such(wanted, unreadable))?;
+            let newer = |hidden: &&Unreadable| {
+                hidden.may_be(environment, set.as_deref(), when, &found.manifest.id)
+            };
+            match unreadable.iter().find(newer) {
+                None => Ok(found),
+                Some(hidden) => Err(hidden.stands_before(wanted, &found.manifest.id)),
+            }
         }
     }
 }

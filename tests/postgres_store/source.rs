@@ -74,6 +74,31 @@ async fn a_truncate_after_the_locks_waits() {
 }
 
 #[tokio::test]
+async fn a_migration_that_waits_for_the_snapshot_ends_it() {
+    let scratch = Scratch::new("CREATE TABLE public.t AS SELECT 1 AS id").await;
+    let options = SourceOptions { lock_timeout: Duration::from_millis(300), ..options() };
+    let source = Source::open(&scratch.endpoint, options).await.unwrap();
+    let rival = scratch.client().await;
+    let truncate = tokio::spawn(async move { rival.batch_execute("TRUNCATE public.t").await });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
+                   AND relation = 'public.t'::pg_catalog.regclass";
+    let client = scratch.client().await;
+    while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The reader's lock would queue behind the rival's, and the rival's behind the keeper's.
+    let mut reader = source.reader().await.unwrap();
+    let table = source.table(&source.parts()[0]).unwrap();
+    let (blocks, _kept) = tokio::sync::mpsc::channel(4);
+    let read = reader.read(&table, Slice::All, &blocks);
+    let error = tokio::time::timeout(Duration::from_secs(20), read).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Failed);
+    assert!(error.to_string().contains("lock"), "{error}");
+    drop((reader, source));
+    tokio::time::timeout(Duration::from_secs(20), truncate).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_lock_that_is_not_granted_is_an_error_in_time() {
     let scratch = Scratch::new("CREATE TABLE public.t AS SELECT 1 AS id").await;
     let rival = scratch.client().await;

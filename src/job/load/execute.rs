@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::plan::{LoadPlan, fingerprint};
 use super::{
-    Command, Counted, Holds, How, Loaded, Ready, Record, Summary, holds, mongodb, postgres,
+    Command, Counted, Holds, How, Loaded, Ready, Record, Summary, guard, holds, mongodb, postgres,
     recover, redis, swap,
 };
 use crate::config::Environment;
@@ -56,7 +56,9 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
     let holder = Holder::this(&job, &command);
     let _graceful = run.stop.graceful();
     let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder.clone())?;
-    let mut remarks = deal_with_the_past_of(&main, &environment, run).await?;
+    let mut remarks = deal_with_the_past_of(&main, &environment, &lease, run).await?;
+    // What a crashed load left may have been of another key.
+    guard::one_key(&environment, &plan.snapshot.manifest, &plan.stores)?;
     let record = Record {
         kind: "load".to_owned(),
         command: plan.command,
@@ -72,8 +74,7 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
         Ok(loaded) => loaded,
         Err(error) => {
             let outcome =
-                recover::failed(&environment, main.root(), &record, None, &journal, &run.progress)
-                    .await;
+                recover::failed(&environment, &lease, &record, None, &journal, &run.progress).await;
             return Err(ended(&journal, outcome, error));
         }
     };
@@ -82,7 +83,7 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
         Err(error) => {
             let undone = recover::failed(
                 &environment,
-                main.root(),
+                &lease,
                 &record,
                 Some(&ready),
                 &journal,
@@ -124,10 +125,11 @@ pub(super) fn ended(
 pub(crate) async fn deal_with_the_past_of(
     main: &Repository,
     environment: &Environment,
+    lease: &Lease,
     run: &Run,
 ) -> Result<Vec<String>> {
     snapshot::clean_up_crashed(main.root(), &environment.name)?;
-    let recovered = recover::crashed(main.root(), environment, &run.progress).await?;
+    let recovered = recover::crashed(main.root(), environment, lease, &run.progress).await?;
     let told = |past: &recover::Recovered| {
         let what = match past.outcome {
             Outcome::RolledForward => "was finished",
@@ -156,17 +158,29 @@ async fn load_all(
     let started = Instant::now();
     verify::stored_bytes(&plan.snapshot, &stores).await?;
     let mut checked = Step::since(started, "verify", None);
-    checked.bytes_stored = plan.snapshot.manifest.bytes_stored();
+    let loaded = stores.iter().filter_map(|store| plan.snapshot.manifest.store(*store));
+    checked.bytes_stored =
+        loaded.flat_map(|store| &store.parts).map(|part| part.bytes_stored).sum();
     steps.push(checked);
     if plan.backup_first {
         let command = plan.command.word();
         steps.push(backup(&plan.environment, command, journal, run).await?);
     }
-    journal.step("dropping", &stores)?;
     let loading = |store: StoreKind| {
         let how = plan.stores.get(&store).copied();
         how.map(|how| Loading { plan, how, job: journal.job(), seeds, run })
     };
+    // What is kept from before goes only once nothing is left that would refuse the load.
+    if let Some(loading) = loading(StoreKind::Postgres) {
+        postgres::check(&loading).await?;
+    }
+    if let Some(loading) = loading(StoreKind::Redis) {
+        redis::check(&loading).await?;
+    }
+    if let Some(loading) = loading(StoreKind::Mongodb) {
+        mongodb::check(&loading).await?;
+    }
+    journal.step("dropping", &stores)?;
     let (postgres, redis, mongodb) = tokio::try_join!(
         crate::job::when_some(loading(StoreKind::Postgres), async |loading| postgres::load(
             &loading
@@ -286,7 +300,7 @@ async fn swap_all(
     lease.still_held()?;
     // From here on a crash is finished or undone by what the journal says.
     journal.step("ready", ready)?;
-    swap::all(&plan.environment, ready, journal).await
+    swap::all(&plan.environment, ready, journal, lease).await
 }
 
 /// The snapshot that a load keeps the documents from before in.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::plan::{Request, fingerprint};
 use super::{How, holds};
 use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
+use crate::config::policy::Class;
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 use crate::job::repositories::{self, Shelf};
@@ -38,14 +39,22 @@ pub fn fresh_enough(manifest: &Manifest, max_age: Option<Duration>) -> Result<()
     let too_old = age.as_secs().cast_unsigned() > max_age.as_secs() && !age.is_negative();
     if too_old {
         return Err(Error::refused(format!(
-            "snapshot {} is {} hours old, and `refresh.max_age` is {} hours",
+            "snapshot {} is {} old, and `refresh.max_age` is {}",
             manifest.id,
-            age.as_hours(),
-            max_age.as_secs() / 3600
+            span(age.as_secs().unsigned_abs()),
+            span(max_age.as_secs())
         ))
         .hint("see why no newer snapshot was taken, or name one with --from and raise the limit"));
     }
     Ok(())
+}
+
+/// A span in the largest unit that keeps two digits of it.
+fn span(seconds: u64) -> String {
+    let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
+    let unit = units.into_iter().find(|(length, _)| seconds >= 2 * length);
+    let (length, name) = unit.unwrap_or((1, "seconds"));
+    format!("{} {name}", seconds / length)
 }
 
 /// `--discard-target` must name the environment that changes.
@@ -106,13 +115,24 @@ pub async fn identities(
     snapshot: &Stored,
     stores: &BTreeMap<StoreKind, How>,
 ) -> Result<Vec<String>> {
-    let unknown = configured_apart(config, environment, stores).await?;
+    let changing: Vec<StoreKind> = stores.keys().copied().collect();
+    let unknown = configured_apart(config, environment, &changing).await?;
     for store in stores.keys() {
         let identity = identity(environment, *store).await?;
-        let others = shelf.stored.iter().map(|(_, stored)| stored).chain([snapshot]);
-        for other in others.filter(|other| other.manifest.environment != environment.name) {
-            let Some(held) = other.manifest.store(*store) else { continue };
-            if held.identity.same_data(&identity) {
+        let all = || shelf.stored.iter().map(|(_, stored)| stored).chain([snapshot]);
+        let is_here = |stored: &&Stored| {
+            let held = stored.manifest.store(*store);
+            held.is_some_and(|held| held.identity.same_data(&identity))
+        };
+        let (own, others): (Vec<_>, Vec<_>) = all()
+            .filter(is_here)
+            .partition(|stored| stored.manifest.environment == environment.name);
+        for other in others {
+            // A lower environment that once pointed here by mistake does not own a live store.
+            let mistaken = environment.class == Class::Live
+                && other.manifest.class != Class::Live
+                && !own.is_empty();
+            if !mistaken {
                 return Err(Error::refused(format!(
                     "{store} of `{}` is the store that snapshot {} of `{}` was read from",
                     environment.name, other.manifest.id, other.manifest.environment
@@ -157,15 +177,17 @@ async fn addresses(host: &str) -> Vec<std::net::IpAddr> {
     }
 }
 
-async fn configured_apart(
+/// No other configured environment may have one of these stores. Gives what could not be judged.
+/// Touches no store.
+pub async fn configured_apart(
     config: &Config,
     environment: &Environment,
-    stores: &BTreeMap<StoreKind, How>,
+    stores: &[StoreKind],
 ) -> Result<Vec<String>> {
     let mut unknown = Vec::new();
     for name in config.environments().into_iter().filter(|name| *name != environment.name) {
         let other = config.stores_of(&name)?;
-        for store in stores.keys() {
+        for store in stores {
             let Some(mine) = place(
                 *store,
                 || environment.postgres(),

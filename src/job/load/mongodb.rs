@@ -60,6 +60,15 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(MongoReady, StoreLoad
     Ok((MongoReady { plan, previous: None }, loaded))
 }
 
+/// Fails where a load would be refused. Changes nothing.
+pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
+    let held = loading.plan.snapshot.manifest.store(StoreKind::Mongodb);
+    let data = held.into_iter().flat_map(|store| parts_of(store, PartKind::Data));
+    let bytes = data.map(|part| part.bytes_plain).sum();
+    let bytes = if loading.how == How::Snapshot { bytes } else { 0 };
+    Target::check(&endpoint(&loading.plan.environment)?, bytes).await
+}
+
 /// A database that is being filled: which temporary name each collection has.
 struct Filling {
     target: Arc<Target>,

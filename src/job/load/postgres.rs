@@ -26,14 +26,8 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(PostgresReady, StoreL
     let store = held(loading)?;
     let endpoint = endpoint(&loading.plan.environment)?;
     let archive = Archive::fetch(loading, store)?;
-    let options = TargetOptions {
-        job_id: loading.job.to_owned(),
-        owner: None,
-        source_schemas: source_schemas(store),
-        database: archive.settings.clone(),
-    };
     store_swap::drop_previous(&endpoint).await?;
-    let target = Target::prepare(&endpoint, options).await?;
+    let target = Target::prepare(&endpoint, options(loading, store, &archive)).await?;
     let mut steps = Vec::new();
 
     let started = Instant::now();
@@ -71,6 +65,23 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(PostgresReady, StoreL
         state.new.ok_or_else(|| Error::failed("the new database has gone before the swap"))?;
     let ready = PostgresReady { becomes_live, was_live: state.live, from_previous: false };
     Ok((ready, StoreLoaded { counted, steps, remarks: target.remarks() }))
+}
+
+/// Fails where a load would be refused. Changes nothing.
+pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
+    let store = held(loading)?;
+    let archive = Archive::fetch(loading, store)?;
+    let endpoint = endpoint(&loading.plan.environment)?;
+    Target::check(&endpoint, &options(loading, store, &archive)).await
+}
+
+fn options(loading: &Loading<'_>, store: &StoreManifest, archive: &Archive) -> TargetOptions {
+    TargetOptions {
+        job_id: loading.job.to_owned(),
+        owner: None,
+        source_schemas: source_schemas(store),
+        database: archive.settings.clone(),
+    }
 }
 
 async fn finish(

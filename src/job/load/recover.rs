@@ -11,6 +11,7 @@ use crate::job::journal::{Journal, Outcome};
 use crate::job::snapshot;
 use crate::pipeline::progress::Progress;
 use crate::repository::files;
+use crate::repository::lease::Lease;
 use crate::store::StoreKind;
 
 /// What was done about a crashed load.
@@ -26,6 +27,7 @@ pub struct Recovered {
 pub async fn crashed(
     root: &Path,
     environment: &Environment,
+    lease: &Lease,
     progress: &Progress,
 ) -> Result<Vec<Recovered>> {
     let mut done = Vec::new();
@@ -33,7 +35,7 @@ pub async fn crashed(
         tracing::warn!(job = journal.job(), "dealing with a load that crashed");
         let outcome = match &ready {
             None => remove(environment, &record, &journal).await.map(|()| Outcome::Removed)?,
-            Some(ready) => finish_or_undo(environment, ready, &journal, progress).await?,
+            Some(ready) => finish_or_undo(environment, ready, &journal, lease, progress).await?,
         };
         if outcome != Outcome::RolledForward {
             forget_kept(root, &environment.name, journal.job())?;
@@ -51,16 +53,17 @@ async fn finish_or_undo(
     environment: &Environment,
     ready: &Ready,
     journal: &Journal,
+    lease: &Lease,
     progress: &Progress,
 ) -> Result<Outcome> {
     if swap::swapped(environment, ready, journal.job()).await?.is_empty() {
         swap::undo(environment, ready, journal.job(), progress).await?;
         return Ok(Outcome::RolledBack);
     }
-    match swap::all(environment, ready, journal).await {
+    match swap::all(environment, ready, journal, lease).await {
         Ok(_) => Ok(Outcome::RolledForward),
-        // Nothing can be decided about a store that does not answer.
-        Err(error) if error.kind() == Kind::Unreachable => Err(error),
+        // Nothing can be decided about a store that does not answer, or by who has no say.
+        Err(error) if matches!(error.kind(), Kind::Unreachable | Kind::Locked) => Err(error),
         Err(error) => {
             tracing::warn!(%error, "the crashed load cannot be finished; undoing it");
             swap::undo(environment, ready, journal.job(), progress).await?;
@@ -71,14 +74,20 @@ async fn finish_or_undo(
 
 /// Undoes a load of this process that failed or was interrupted: before it was ready its new data
 /// is dropped, later its swaps are taken back.
+///
+/// # Errors
+///
+/// Also when the lease was lost: whoever has it now deals with this load as with a crashed one,
+/// and what stands beside the live data may already be theirs.
 pub async fn failed(
     environment: &Environment,
-    root: &Path,
+    lease: &Lease,
     record: &Record,
     ready: Option<&Ready>,
     journal: &Journal,
     progress: &Progress,
 ) -> Result<Outcome> {
+    lease.still_held()?;
     let outcome = match ready {
         None => remove(environment, record, journal).await.map(|()| Outcome::Failed)?,
         Some(ready) => {
@@ -86,7 +95,7 @@ pub async fn failed(
             Outcome::RolledBack
         }
     };
-    forget_kept(root, &environment.name, journal.job())?;
+    forget_kept(lease.root(), &environment.name, journal.job())?;
     Ok(outcome)
 }
 

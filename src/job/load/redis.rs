@@ -8,7 +8,7 @@ use super::execute::{Loading, StoreLoaded};
 use super::{Command, Counted, How, RedisReady, Verify, feed};
 use crate::config::Environment;
 use crate::config::endpoint::RedisEndpoint;
-use crate::error::{Error, OrFail, Result};
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::job::Step;
 use crate::job::verify::parts_of;
 use crate::pipeline::digest::RecordFormat;
@@ -16,16 +16,18 @@ use crate::repository::manifest::{PartKind, StoreManifest};
 use crate::store::StoreKind;
 use crate::store::redis::load::{Expiry, LoadReport};
 use crate::store::redis::seed::parse_commands;
-use crate::store::redis::swap::{self as store_swap, Spare, SpareState};
+use crate::store::redis::swap::{self as store_swap, SpareState};
 use crate::store::redis::target::{Back, Target};
+
+/// Fails where a load would be refused. Changes nothing.
+pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
+    let environment = &loading.plan.environment;
+    Target::check(&endpoint(environment)?, &environment.name).await
+}
 
 /// Loads, compares and seeds the spare index.
 pub(super) async fn load(loading: &Loading<'_>) -> Result<(RedisReady, StoreLoaded)> {
     let environment = &loading.plan.environment;
-    let manifest = &loading.plan.snapshot.manifest;
-    let store = manifest
-        .store(StoreKind::Redis)
-        .ok_or_else(|| Error::not_found("the snapshot holds no redis"))?;
     let endpoint = endpoint(environment)?;
     let started = Instant::now();
     let mut target = Target::prepare(&endpoint, &environment.name, loading.job).await?;
@@ -37,6 +39,7 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(RedisReady, StoreLoad
             target.load(nothing, Expiry::Absolute).await?;
         }
         How::Snapshot => {
+            let store = stored(loading)?;
             let report = data(loading, store, &mut target).await?;
             steps.push(load_step(store, started));
             let started = Instant::now();
@@ -47,12 +50,32 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(RedisReady, StoreLoad
     }
     for file in loading.seeds.iter().flat_map(|profile| &profile.redis) {
         let text = std::fs::read(file).or_usage(|| format!("cannot read `{}`", file.display()))?;
-        let told =
-            |error: Error| error.context(format!("`{}` could not be applied", file.display()));
+        let told = |error: Error| not_in_part(error, &format!("`{}`", file.display()));
         target.run_commands(&parse_commands(&text).map_err(told)?).await.map_err(told)?;
     }
     let ready = RedisReady { spare: target.spare(), from_previous: false };
     Ok((ready, StoreLoaded { counted, steps, remarks }))
+}
+
+/// What the snapshot says of its Redis; it need not have one for an index to be emptied.
+fn stored<'a>(loading: &Loading<'a>) -> Result<&'a StoreManifest> {
+    let manifest = &loading.plan.snapshot.manifest;
+    manifest.store(StoreKind::Redis).ok_or_else(|| Error::not_found("the snapshot holds no redis"))
+}
+
+/// The error of a seed that could not be applied. Seeds that are executed in part are so in the
+/// spare index only, which goes with the rest of the load: nothing is done in part.
+fn not_in_part(error: Error, seed: &str) -> Error {
+    let message = format!("{seed} could not be applied");
+    if error.kind() != Kind::Partial {
+        return error.context(message);
+    }
+    let hint = error.hint_text().map(str::to_owned);
+    let failed = Error::failed(message).because(error);
+    match hint {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
 }
 
 fn load_step(store: &StoreManifest, started: Instant) -> Step {
@@ -117,19 +140,23 @@ fn endpoint(environment: &Environment) -> Result<RedisEndpoint> {
     environment.redis()?.ok_or_else(|| Error::usage(format!("`{}` has no redis", environment.name)))
 }
 
-/// The spare index that carries the environment's marker.
-async fn attach(environment: &Environment, job: &str) -> Result<Option<Target>> {
-    Target::attach(&endpoint(environment)?, &environment.name, job).await
+/// The spare index `spare`, if it carries the environment's marker.
+async fn attach(environment: &Environment, spare: u32, job: &str) -> Result<Option<Target>> {
+    Target::attach_to(spare, &endpoint(environment)?, &environment.name, job).await
 }
 
-fn gone(environment: &Environment) -> Error {
-    Error::failed(format!("the spare redis index of `{}` has gone", environment.name))
+fn gone(environment: &Environment, spare: u32) -> Error {
+    Error::failed(format!(
+        "redis index {spare} is not the spare index of `{}` any more",
+        environment.name
+    ))
 }
 
 /// Swaps, unless it has happened already.
 pub(super) async fn swap(environment: &Environment, ready: &RedisReady, job: &str) -> Result<u64> {
     let started = Instant::now();
-    let mut target = attach(environment, job).await?.ok_or_else(|| gone(environment))?;
+    let target = attach(environment, ready.spare, job).await?;
+    let mut target = target.ok_or_else(|| gone(environment, ready.spare))?;
     if ready.from_previous {
         target.swap_back(Back::Rollback).await?;
     } else {
@@ -138,53 +165,66 @@ pub(super) async fn swap(environment: &Environment, ready: &RedisReady, job: &st
     Ok(crate::job::milliseconds(started))
 }
 
-/// Whether the marker in the spare index says that this job's swap has happened.
-pub(super) async fn is_swapped(environment: &Environment, job: &str) -> Result<bool> {
-    let spare = store_swap::state(&endpoint(environment)?, &environment.name).await?;
-    Ok(spare.is_some_and(|Spare { marker, .. }| {
-        marker.job == job && marker.state == SpareState::Previous
-    }))
+/// Whether the marker in the index that was loaded says that this job's swap has happened.
+pub(super) async fn is_swapped(
+    environment: &Environment,
+    ready: &RedisReady,
+    job: &str,
+) -> Result<bool> {
+    let spare = store_swap::at(&endpoint(environment)?, &environment.name, ready.spare).await?;
+    Ok(spare
+        .is_some_and(|spare| spare.marker.job == job && spare.marker.state == SpareState::Previous))
 }
 
 /// Brings the old keys back, and drops the new ones unless they are the previous ones.
 pub(super) async fn undo(environment: &Environment, ready: &RedisReady, job: &str) -> Result<()> {
     if ready.from_previous {
-        if !is_swapped(environment, job).await? {
-            return Ok(());
-        }
-        // Under another name, so that the marker does not claim that this job has swapped.
-        let undo = format!("{job}-undo");
-        let mut target = attach(environment, &undo).await?.ok_or_else(|| gone(environment))?;
-        return target.swap_back(Back::Rollback).await;
+        return undo_rollback(environment, ready, job).await;
     }
-    if is_swapped(environment, job).await? {
-        let mut target = attach(environment, job).await?.ok_or_else(|| gone(environment))?;
-        target.swap_back(Back::Undo).await?;
-    }
-    drop_new(environment, job).await
+    // Without a marker it was undone before, by a process that did not live to say so.
+    let Some(mut target) = attach(environment, ready.spare, job).await? else { return Ok(()) };
+    target.swap_back(Back::Undo).await?;
+    if target.marker().is_new_of(job) { target.drop_new().await } else { Ok(()) }
 }
 
-/// Drops what was loaded into the spare index.
-pub(super) async fn drop_new(environment: &Environment, job: &str) -> Result<()> {
-    match attach(environment, job).await? {
-        Some(target) if target.marker().state != SpareState::Previous => target.drop_new().await,
-        _ => Ok(()),
+/// Both sides of a rollback's swap are kept and marked, whether it has happened, has not or was
+/// undone: an index without the marker does not tell which data is live.
+async fn undo_rollback(environment: &Environment, ready: &RedisReady, job: &str) -> Result<()> {
+    // Under another name, so that the marker does not claim that this job has swapped.
+    let target = attach(environment, ready.spare, &format!("{job}-undo")).await?;
+    match target.filter(|target| target.marker().state == SpareState::Previous) {
+        Some(mut target) if target.marker().job == job => target.swap_back(Back::Rollback).await,
+        Some(_) => Ok(()),
+        None => Err(gone(environment, ready.spare).hint(format!(
+            "see to it that what is live in redis is right; then remove `step-ready.json` of job {job}"
+        ))),
     }
+}
+
+/// Drops what the job loaded into the spare index. What another job is loading there stays.
+pub(super) async fn drop_new(environment: &Environment, job: &str) -> Result<()> {
+    let spares = store_swap::all(&endpoint(environment)?, &environment.name).await?;
+    for spare in spares.iter().filter(|spare| spare.marker.is_new_of(job)) {
+        if let Some(target) = attach(environment, spare.index, job).await?
+            && target.marker().is_new_of(job)
+        {
+            target.drop_new().await?;
+        }
+    }
+    Ok(())
 }
 
 /// Drops what is kept from before.
 pub(super) async fn drop_previous(environment: &Environment) -> Result<()> {
-    match attach(environment, "clean-up").await? {
-        Some(target) if target.marker().state == SpareState::Previous => {
-            target.drop_previous().await
-        }
-        _ => Ok(()),
+    let Some(ready) = previous(environment).await? else { return Ok(()) };
+    match attach(environment, ready.spare, "clean-up").await? {
+        Some(target) => target.drop_previous().await,
+        None => Ok(()),
     }
 }
 
 /// What a rollback would swap, if there is anything.
 pub(super) async fn previous(environment: &Environment) -> Result<Option<RedisReady>> {
-    let spare = store_swap::state(&endpoint(environment)?, &environment.name).await?;
-    let kept = spare.filter(|spare| spare.marker.state == SpareState::Previous);
+    let kept = store_swap::previous(&endpoint(environment)?, &environment.name).await?;
     Ok(kept.map(|spare| RedisReady { spare: spare.index, from_previous: true }))
 }

@@ -64,18 +64,25 @@ pub async fn plan(environment: Environment, request: &Request) -> Result<Rollbac
 
 /// What there is to go back to.
 struct Kept {
+    /// The load that is taken back.
+    job: String,
     stores: Vec<(StoreKind, Option<String>)>,
     mongodb: Option<Stored>,
 }
 
 async fn kept(environment: &Environment, root: &Path) -> Result<Kept> {
     let held = holds(root, &environment.name)?;
-    let mut kept = Kept { stores: Vec::new(), mongodb: None };
+    let (mut kept, mut gone) =
+        (Kept { job: String::new(), stores: Vec::new(), mongodb: None }, Vec::new());
     // A rollback takes the last load back, and not those before it.
     let last = held.values().map(|held| held.job.clone()).max().unwrap_or_default();
+    kept.job.clone_from(&last);
     for store in environment.stores() {
-        let last = |held: &&Holds| held.previous && held.job == last;
-        let Some(held) = held.get(&store).filter(last) else { continue };
+        let Some(held) = held.get(&store).filter(|held| held.job == last) else { continue };
+        if !held.previous {
+            gone.push(store);
+            continue;
+        }
         if held.previous_until.is_some_and(|until| until < Timestamp::now()) {
             return Err(Error::not_found(format!(
                 "the previous data of {store} was kept for the time of `keep_previous`, which has passed"
@@ -95,6 +102,14 @@ async fn kept(environment: &Environment, root: &Path) -> Result<Kept> {
                 .hint("restore a snapshot with `pfdata restore`"));
         }
         kept.stores.push((store, held.before.as_ref().and_then(|held| held.snapshot.clone())));
+    }
+    if let (Some(store), false) = (gone.first(), kept.stores.is_empty()) {
+        return Err(Error::not_found(format!(
+            "nothing is kept of {store} from before job {last}; with the other stores alone, \
+             `{}` would be of two loads",
+            environment.name
+        ))
+        .hint("restore a snapshot with `pfdata restore`"));
     }
     if kept.stores.is_empty() {
         let name = &environment.name;
@@ -128,12 +143,17 @@ pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
     let job = id::new_job_id(Timestamp::now());
     let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("rollback {}", environment.name));
-    let _lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
-    let mut remarks = deal_with_the_past_of(&main, &environment, run).await?;
-    let kept = match &plan.kept {
-        Some(known) => known,
-        None => &kept(&environment, main.root()).await?,
-    };
+    let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
+    let mut remarks = deal_with_the_past_of(&main, &environment, &lease, run).await?;
+    // What was shown may have been answered late: what there is now must still be that.
+    let kept = &kept(&environment, main.root()).await?;
+    if plan.kept.as_ref().is_some_and(|shown| shown.job != kept.job) {
+        return Err(Error::refused(format!(
+            "job {} has changed `{}` since the plan was made",
+            kept.job, environment.name
+        ))
+        .hint("run the rollback again, and read its plan"));
+    }
     let record = Record {
         kind: "load".to_owned(),
         command: Command::Rollback,
@@ -147,22 +167,22 @@ pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
         Ok(prepared) => prepared,
         Err(error) => {
             let outcome =
-                recover::failed(&environment, main.root(), &record, None, &journal, &run.progress)
-                    .await;
+                recover::failed(&environment, &lease, &record, None, &journal, &run.progress).await;
             return Err(super::execute::ended(&journal, outcome, error));
         }
     };
     let swapped = async {
         journal.step("result", &result(&environment, kept, &ready, journal.job(), main.root())?)?;
+        lease.still_held()?;
         journal.step("ready", &ready)?;
-        swap::all(&environment, &ready, &journal).await
+        swap::all(&environment, &ready, &journal, &lease).await
     };
     let took = match swapped.await {
         Ok(took) => took,
         Err(error) => {
             let undone = recover::failed(
                 &environment,
-                main.root(),
+                &lease,
                 &record,
                 Some(&ready),
                 &journal,

@@ -10,6 +10,7 @@ use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::job::journal::Journal;
 use crate::pipeline::progress::Progress;
+use crate::repository::lease::Lease;
 use crate::store::StoreKind;
 
 /// Swaps every store that is ready and has not been swapped, in order. When one fails, those
@@ -18,12 +19,14 @@ pub async fn all(
     environment: &Environment,
     ready: &Ready,
     journal: &Journal,
+    lease: &Lease,
 ) -> Result<BTreeMap<StoreKind, u64>> {
     let mut took = BTreeMap::new();
     for store in StoreKind::ALL {
         if !involves(ready, store) {
             continue;
         }
+        lease.still_held()?;
         match one(environment, ready, store, journal).await {
             Ok(milliseconds) => {
                 took.insert(store, milliseconds);
@@ -82,7 +85,9 @@ pub async fn swapped(
     {
         found.push(StoreKind::Postgres);
     }
-    if ready.redis.is_some() && redis::is_swapped(environment, job).await? {
+    if let Some(ready) = &ready.redis
+        && redis::is_swapped(environment, ready, job).await?
+    {
         found.push(StoreKind::Redis);
     }
     if let Some(ready) = &ready.mongodb

@@ -27,7 +27,7 @@ use super::{Step, repositories};
 use crate::anonymize::{Coverage, Verdict};
 use crate::config::Compression;
 use crate::config::policy::{self, Permit};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow::BlockSink;
@@ -156,7 +156,7 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
     let job = plan.request.within.clone().unwrap_or_else(|| id::new_job_id(created));
     let environment = plan.environment.name.clone();
     let holder = Holder::this(&job, &format!("snapshot {environment}"));
-    let _lease = match plan.request.within {
+    let lease = match plan.request.within {
         Some(_) => None,
         None => Some(Lease::acquire(main.root(), &environment, Mode::Shared, holder)?),
     };
@@ -178,8 +178,15 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
         let (journal, record) = (journal.clone(), record);
         move || abandon(&journal, &record, Outcome::Failed)
     });
-    let summary =
-        read_all(&plan, &repository, folder, &snapshot, created, &journal, holds, progress).await;
+    let summary = read_all(&plan, folder, &snapshot, created, &journal, holds, progress).await;
+    let summary = summary.and_then(|(manifest, steps)| {
+        // Whoever took the lease over meanwhile has taken this job for dead, and its parts away.
+        lease.as_ref().map_or(Ok(()), Lease::still_held)?;
+        refuse_live_data(&repository, &manifest)?;
+        all_parts_are_there(&repository, &manifest)?;
+        repository.publish(&manifest)?;
+        Ok(summarize(&manifest, steps))
+    });
     match &summary {
         Ok(_) => {
             guard.disarm();
@@ -196,17 +203,15 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
     Ok(summary)
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one thing that execute decided")]
 async fn read_all(
     plan: &SnapshotPlan,
-    repository: &Repository,
     folder: PathBuf,
     snapshot: &str,
     created: Timestamp,
     journal: &Journal,
     holds: BTreeMap<StoreKind, Holds>,
     progress: &Progress,
-) -> Result<Summary> {
+) -> Result<(Manifest, Vec<Step>)> {
     let class = plan.environment.class;
     let clearance = policy::clearance(class, plan.ruled.is_some());
     let permit = match &plan.ruled {
@@ -279,8 +284,48 @@ async fn read_all(
         encryption: None,
         stores: read.into_iter().map(|read| read.manifest).collect(),
     };
-    repository.publish(&manifest)?;
-    Ok(summarize(&manifest, steps))
+    Ok((manifest, steps))
+}
+
+/// An environment below `live` whose connection leads to a live one's store would declare real
+/// data to be masked.
+fn refuse_live_data(repository: &Repository, manifest: &Manifest) -> Result<()> {
+    if manifest.class == policy::Class::Live {
+        return Ok(());
+    }
+    let (stored, _) = repository.snapshots()?;
+    let others = stored.iter().map(|stored| &stored.manifest).filter(|other| {
+        other.class == policy::Class::Live && other.environment != manifest.environment
+    });
+    for other in others {
+        for mine in &manifest.stores {
+            let theirs = other.store(mine.store);
+            if theirs.is_some_and(|theirs| theirs.identity.same_data(&mine.identity)) {
+                return Err(Error::refused(format!(
+                    "{} of `{}` is the store that snapshot {} of the live `{}` was read from",
+                    mine.store, manifest.environment, other.id, other.environment
+                ))
+                .hint("two environments point at one database; correct the configuration"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A manifest is written only for parts that are all there, as large as they were written.
+fn all_parts_are_there(repository: &Repository, manifest: &Manifest) -> Result<()> {
+    let folder = repository.snapshot_folder(&manifest.environment, &manifest.set, &manifest.id);
+    for part in manifest.stores.iter().flat_map(|store| &store.parts) {
+        let length = std::fs::metadata(folder.join(&part.path)).map(|found| found.len());
+        if length.ok() != Some(part.bytes_stored) {
+            return Err(Error::failed(format!(
+                "part `{}` has gone since it was stored",
+                part.path
+            ))
+            .hint("see who else writes to the repository, and take the snapshot again"));
+        }
+    }
+    Ok(())
 }
 
 /// What one store gave.

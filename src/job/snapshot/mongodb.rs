@@ -112,7 +112,7 @@ async fn once(
             })
             .collect(),
         parts,
-        remarks: remarks(source),
+        remarks: remarks(source, rules.is_some()),
     };
     Ok((manifest, rules.map_or((0, 0), |rules| super::counts(&rules.plan.coverage()))))
 }
@@ -199,8 +199,18 @@ async fn worker(
     Ok(done)
 }
 
-fn remarks(source: &Source) -> Vec<String> {
+/// Rules are for documents: what the structure itself says is stored as it stands.
+const STRUCTURE_REMARK: &str = "the structure is stored as it is: literals in validators, view \
+     pipelines, collations and filters of indexes are not masked";
+
+fn remarks(source: &Source, ruled: bool) -> Vec<String> {
     let mut remarks = Vec::new();
+    if ruled {
+        remarks.push(STRUCTURE_REMARK.to_owned());
+    }
+    if source.stored_functions() {
+        remarks.push("the functions in `system.js` are not in the snapshot".to_owned());
+    }
     if source.consistency().level == Level::BestEffort {
         remarks.push(
             "a standalone server has no snapshots: each collection is as it was when it was read"

@@ -36,9 +36,11 @@ pub struct Request {
 pub struct SnapshotPlan {
     /// What a dry run prints.
     pub view: Plan,
-    pub(super) environment: Environment,
+    /// The environment that is read.
+    pub environment: Environment,
     pub(super) set: SetSettings,
-    pub(super) stores: Vec<StoreKind>,
+    /// The stores that are read.
+    pub stores: Vec<StoreKind>,
     pub(super) whole: bool,
     pub(super) ruled: Option<Ruled>,
     pub(super) jobs: usize,

@@ -67,6 +67,13 @@ pub(super) async fn read(
     if summary.dropped > 0 {
         remarks.push(format!("{} keys were left out by rules", summary.dropped));
     }
+    if summary.ungrouped > 0 {
+        remarks.push(format!(
+            "the consumer groups of {} masked streams were left out: no rule masks the names of \
+             groups and consumers",
+            summary.ungrouped
+        ));
+    }
     let manifest = StoreManifest {
         partial: plan.is_partial(),
         masked_with: session.masked_with(StoreKind::Redis),

@@ -4,8 +4,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
 
-use super::OWN_PREFIX;
 use super::command::{SHORT, code_of, told, within};
+use super::is_new_name;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use crate::store::shape::Collection;
@@ -93,7 +93,7 @@ pub(super) async fn list_all(database: &Database) -> Result<Vec<Listed>> {
 /// As [`list_all`], without what is pfdata's own.
 pub(super) async fn list(database: &Database) -> Result<Vec<Listed>> {
     let mut listed = list_all(database).await?;
-    listed.retain(|one| !one.name.starts_with(OWN_PREFIX));
+    listed.retain(|one| !is_new_name(&one.name));
     Ok(listed)
 }
 

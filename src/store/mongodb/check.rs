@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use mongodb::Client;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::{Client, Database};
 
 use super::catalog::{Kind, list, number};
 use super::command::{SHORT, run};
@@ -186,18 +186,49 @@ fn held(info: &Document, database: &str) -> HashSet<String> {
 
 /// Whether the live data fits beside itself.
 async fn space(client: &Client, endpoint: &MongoEndpoint) -> Option<Finding> {
-    let database = client.database(&endpoint.database);
-    let reply = run(&database, doc! { "dbStats": 1 }, SHORT).await.ok()?;
-    let (total, used) = (number(&reply, "fsTotalSize"), number(&reply, "fsUsedSize"));
-    if total == 0 {
-        return None;
-    }
-    let free = total.saturating_sub(used);
-    let needed = number(&reply, "storageSize") + number(&reply, "indexSize");
-    let detail = format!("{} MiB free, the live data takes {} MiB", free >> 20, needed >> 20);
-    Some(if free >= needed {
+    let room = room(&client.database(&endpoint.database)).await?;
+    let needed = room.live;
+    let detail = format!("{} MiB free, the live data takes {} MiB", room.free >> 20, needed >> 20);
+    Some(if room.free >= needed {
         Finding::good("mongodb disk", detail)
     } else {
         Finding::bad("mongodb disk", detail, "make room for the live and the new data together")
     })
+}
+
+/// The disk below a database, in bytes.
+pub(super) struct Room {
+    /// What is free.
+    pub(super) free: u64,
+    /// What the database takes, compressed and with its indexes.
+    live: u64,
+    /// The documents of it, as BSON.
+    documents: u64,
+}
+
+/// Below so much data the share that compression saves says nothing about other data.
+const TELLING_BYTES: u64 = 64 << 20;
+
+impl Room {
+    /// About how much `bytes` of documents will take: as much as the live ones do, or, where there
+    /// are too few to tell, half.
+    pub(super) fn needed(&self, bytes: u64) -> u64 {
+        if self.documents < TELLING_BYTES {
+            return bytes / 2;
+        }
+        let scaled = u128::from(bytes) * u128::from(self.live) / u128::from(self.documents);
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+}
+
+/// `None` where the server does not tell, or not this user.
+pub(super) async fn room(database: &Database) -> Option<Room> {
+    let reply = run(database, doc! { "dbStats": 1 }, SHORT).await.ok()?;
+    let total = number(&reply, "fsTotalSize");
+    let room = Room {
+        free: total.saturating_sub(number(&reply, "fsUsedSize")),
+        live: number(&reply, "storageSize") + number(&reply, "indexSize"),
+        documents: number(&reply, "dataSize"),
+    };
+    (total > 0).then_some(room)
 }

@@ -23,13 +23,16 @@ pub mod swap;
 pub mod target;
 mod verify;
 
-/// The prefix of the collections that a job loads before it swaps them in, and of nothing else.
-pub const OWN_PREFIX: &str = "pfdata.";
-
 /// The prefix of the collections that are being loaded; a number follows.
 pub const NEW_PREFIX: &str = "pfdata.new.";
 
 /// The name under which the collection that the caller numbered `n` is loaded.
 pub fn new_name(n: usize) -> String {
     format!("{NEW_PREFIX}{n}")
+}
+
+/// Whether a collection is one that is being loaded; any other name is the application's.
+pub fn is_new_name(name: &str) -> bool {
+    name.strip_prefix(NEW_PREFIX)
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
 }

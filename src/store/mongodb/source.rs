@@ -73,6 +73,7 @@ pub struct Source {
     consistency: Consistency,
     moment: Moment,
     parts: Vec<CollectionPart>,
+    stored_functions: bool,
     lost: Mutex<Option<SnapshotLoss>>,
 }
 
@@ -101,6 +102,7 @@ impl Source {
             consistency: consistency(&hello, time),
             endpoint: endpoint.clone(),
             parts: Vec::new(),
+            stored_functions: has_stored_functions(&database).await,
             lost: Mutex::new(None),
             client,
             catalog,
@@ -126,6 +128,12 @@ impl Source {
     pub fn level(&self, collection: usize) -> Option<Level> {
         let capped = self.catalog.collections.get(collection)?.kind == Kind::Capped;
         (capped && self.consistency.level == Level::PointInTime).then_some(Level::BestEffort)
+    }
+
+    /// Whether the database has functions of its own in `system.js`, which are not copied: no
+    /// collection of that name can be loaded beside the live one and renamed.
+    pub fn stored_functions(&self) -> bool {
+        self.stored_functions
     }
 
     /// The server's version.
@@ -288,6 +296,12 @@ impl Source {
             told(format!("collection `{}` cannot be split into ranges", info.shape.name), &error)
         })
     }
+}
+
+/// A role that may not look is taken to have none: what it cannot see it could not copy either.
+async fn has_stored_functions(database: &Database) -> bool {
+    let functions = database.collection::<mongodb::bson::RawDocumentBuf>("system.js");
+    matches!(functions.find_one(mongodb::bson::doc! {}).await, Ok(Some(_)))
 }
 
 /// Whether an error means that the moment is lost.

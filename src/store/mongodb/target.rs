@@ -9,16 +9,21 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
 
 use super::catalog::{Kind, Listed, list_all};
+use super::check::room;
 use super::command::{SHORT, change, code_of, majority, run, told};
 use super::connect::{Hello, connect, hello, identity, server_version};
 use super::load::Load;
 use super::metadata::Metadata;
 use super::swap::{self, Prepared, SwapPlan, SwapReport, View};
-use super::{NEW_PREFIX, new_name};
+use super::{is_new_name, new_name};
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Cleared};
 use crate::store::Identity;
+
+/// How long `DATABASE.COLLECTION` may be, in bytes
+/// (<https://www.mongodb.com/docs/manual/reference/limits/>, "Naming Restrictions").
+const NAMESPACE_BYTES_MAX: usize = 255;
 
 /// A database that is being loaded.
 pub struct Target {
@@ -47,6 +52,33 @@ impl Target {
     /// # Errors
     /// Exit 12 if the server cannot be reached; exit 1 if it takes no writes.
     pub async fn prepare(endpoint: &MongoEndpoint, job_id: &str) -> Result<Self> {
+        let target = Self::open(endpoint).await?;
+        let dropped = target.drop_new().await?;
+        tracing::debug!(job = job_id, dropped, "the mongodb target is prepared");
+        Ok(target)
+    }
+
+    /// Fails where a load of `bytes` of documents is bound to: no primary, or a disk that is too
+    /// small. Changes nothing.
+    ///
+    /// # Errors
+    /// Exit 12 if the server cannot be reached; exit 5 if there is no room; exit 1 if it takes no
+    /// writes.
+    pub async fn check(endpoint: &MongoEndpoint, bytes: u64) -> Result<()> {
+        let target = Self::open(endpoint).await?;
+        match room(&target.database()).await {
+            Some(room) if room.free < room.needed(bytes) => Err(Error::refused(format!(
+                "mongodb at {} has {} MiB free on its disk, and the new data needs some {} MiB",
+                endpoint.address,
+                room.free >> 20,
+                room.needed(bytes) >> 20
+            ))
+            .hint("make room for the live and the new data together")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn open(endpoint: &MongoEndpoint) -> Result<Self> {
         let client = connect(endpoint).await?;
         let hello = hello(&client, endpoint).await?;
         if !hello.writable {
@@ -56,7 +88,7 @@ impl Target {
             ))
             .hint("name the replica set in the url instead of connecting to one member"));
         }
-        let target = Self {
+        Ok(Self {
             keeps_empty_timestamps: keeps_empty_timestamps(&client, endpoint).await?,
             client,
             endpoint: endpoint.clone(),
@@ -64,10 +96,7 @@ impl Target {
             entries: Mutex::default(),
             remarks: Mutex::default(),
             large: Semaphore::new(1),
-        };
-        let dropped = target.drop_new().await?;
-        tracing::debug!(job = job_id, dropped, "the mongodb target is prepared");
-        Ok(target)
+        })
     }
 
     /// Which deployment and database it is.
@@ -112,6 +141,15 @@ impl Target {
             return Err(Error::not_built(format!(
                 "mongodb collection `{name}` with encrypted fields: restoring it"
             )));
+        }
+        let length = self.endpoint.database.len() + 1 + name.len();
+        if length > NAMESPACE_BYTES_MAX {
+            return Err(Error::failed(format!(
+                "collection `{name}` does not fit database `{}`: together they are {length} bytes \
+                 long, and mongodb allows {NAMESPACE_BYTES_MAX}",
+                self.endpoint.database
+            ))
+            .hint("give the target's database a shorter name"));
         }
         let uuid = match metadata.kind {
             Kind::View => String::new(),
@@ -208,7 +246,7 @@ impl Target {
         let database = self.database();
         let mut dropped = 0;
         for Listed { name, .. } in list_all(&database).await? {
-            if name.starts_with(NEW_PREFIX) {
+            if is_new_name(&name) {
                 swap::drop_collection(&database, &name).await?;
                 dropped += 1;
             }

@@ -23,6 +23,9 @@ pub const OLDEST_MAJOR: u32 = 13;
 /// The newest major version that has been tried.
 pub const NEWEST_MAJOR: u32 = 18;
 
+/// How long an idle session may take to answer a question that asks nothing.
+const ANSWER: Duration = Duration::from_secs(120);
+
 /// What every session sets first. A role's or a database's own setting of any of these would
 /// lose rows (row_security), change what COPY writes or reads (the formats), let a schema of
 /// someone else answer for a catalog function (search_path) or end a long read (timeouts).
@@ -87,7 +90,9 @@ impl Session {
     /// Answers come in the order of the questions: the one to an empty question says that
     /// nothing which the driver waits for is still to come.
     pub(super) async fn lend(&self) -> Result<Loan> {
-        self.client.batch_execute("").await.or_postgres(|| "the session does not answer")?;
+        let answer = tokio::time::timeout(ANSWER, self.client.batch_execute("")).await;
+        let answer = answer.map_err(|_| Error::unreachable("the session does not answer"))?;
+        answer.or_postgres(|| "the session does not answer")?;
         Ok(self.stream.lend())
     }
 

@@ -6,6 +6,10 @@
 //! CommandComplete (`C`, "COPY n") and ReadyForQuery (`Z`); an ErrorResponse (`E`) may come
 //! instead of any of them.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::reason::Told;
 use super::socket::Loan;
 use crate::error::{Error, OrFail, Result};
@@ -15,6 +19,9 @@ use crate::pipeline::block::{self, BLOCK_BYTES};
 const READ_BYTES: usize = 256 << 10;
 /// No other message of the server is longer, in bytes.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// After so long without a byte the server, or what lies between, is taken for dead. Keepalives
+/// notice a peer that is gone, not one that is stopped.
+const SILENCE: Duration = Duration::from_secs(600);
 /// The byte that says what a message is, and its length.
 const HEAD_BYTES: usize = 5;
 
@@ -48,7 +55,9 @@ impl CopyOut {
         query.extend_from_slice(&length.to_be_bytes());
         query.extend_from_slice(statement.as_bytes());
         query.push(0);
-        loan.write(&query).await.map_err(|error| lost(&error.to_string()))?;
+        let written = timeout(SILENCE, loan.write(&query)).await;
+        let written = written.map_err(|_| lost("it took nothing for ten minutes"))?;
+        written.map_err(|error| lost(&error.to_string()))?;
         let bytes = vec![0; READ_BYTES];
         Ok(Self { loan, bytes, start: 0, end: 0, left: 0, rows: None })
     }
@@ -142,7 +151,8 @@ impl CopyOut {
         if self.end == self.bytes.len() {
             self.bytes.resize(2 * self.bytes.len(), 0);
         }
-        let read = self.loan.read(&mut self.bytes[self.end..]).await;
+        let read = timeout(SILENCE, self.loan.read(&mut self.bytes[self.end..])).await;
+        let read = read.map_err(|_| lost("nothing came for ten minutes"))?;
         match read.map_err(|error| lost(&error.to_string()))? {
             0 => Err(lost("it was closed in the middle of the rows")),
             read => {

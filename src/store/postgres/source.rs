@@ -172,9 +172,14 @@ impl Source {
     /// Exit 12 if the server cannot be reached, exit 1 if it no longer knows the snapshot.
     pub async fn reader(&self) -> Result<Reader> {
         let session = Session::open(&self.endpoint, None).await?;
+        // A reader's lock queues behind whoever waits for the keeper's, an ALTER TABLE for
+        // example, and that one waits for this snapshot to end: without a limit all three would
+        // stand still, and everyone else on the table with them.
         let adopt = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\
+            "{};\
+             BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\
              SET TRANSACTION SNAPSHOT {}",
+            set_lock_timeout(self.lock_timeout),
             literal(&self.snapshot)
         );
         session
@@ -209,10 +214,14 @@ impl Source {
 
 async fn begin(keeper: &Session, lock_timeout: Duration) -> Result<()> {
     let begin = format!(
-        "SET lock_timeout = {}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        lock_timeout.as_millis().clamp(1, i32::MAX as u128)
+        "{}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        set_lock_timeout(lock_timeout)
     );
     keeper.batch_execute(&begin).await.or_postgres(|| "a snapshot cannot be taken")
+}
+
+fn set_lock_timeout(timeout: Duration) -> String {
+    format!("SET lock_timeout = {}", timeout.as_millis().clamp(1, i32::MAX as u128))
 }
 
 /// One attempt; `None` if something changed between the snapshot and the locks.

@@ -47,6 +47,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// Fails where [`prepare`](Self::prepare) would refuse. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As `prepare`, but for what only creating the database can tell.
+    pub async fn check(endpoint: &PostgresEndpoint, options: &TargetOptions) -> Result<()> {
+        look(endpoint, options).await.map(drop)
+    }
+
     /// Drops what an earlier job left half-loaded and creates the new database, with the
     /// source's encoding and locale.
     ///
@@ -55,15 +64,9 @@ impl Target {
     /// Exit 12 if the server cannot be reached; exit 2 if only the schema mode, which is not
     /// built, would be right; exit 1 if the database cannot be created.
     pub async fn prepare(endpoint: &PostgresEndpoint, options: TargetOptions) -> Result<Self> {
-        let names = Names::of(&endpoint.database);
-        let maintenance = swap::maintenance(endpoint).await?;
+        let (maintenance, live) = look(endpoint, &options).await?;
         let (server, _) = catalog::read_server(&maintenance).await?;
-        let live = swap::oid_of(&maintenance, &names.live).await?;
-        let live = match live {
-            Some(_) => Some(Session::open(endpoint, None).await?),
-            None => None,
-        };
-        check_mode(endpoint, &options, live.as_ref()).await?;
+        let names = Names::of(&endpoint.database);
         let target =
             Self { endpoint: endpoint.clone(), names, server, options, remarks: Mutex::default() };
         swap::drop_database(&maintenance, &target.names.new).await?;
@@ -312,6 +315,20 @@ impl Target {
 }
 
 /// Only a database of its own can be swapped as a database.
+/// Sessions in the maintenance database and in the live one, where there is one.
+async fn look(
+    endpoint: &PostgresEndpoint,
+    options: &TargetOptions,
+) -> Result<(Session, Option<Session>)> {
+    let maintenance = swap::maintenance(endpoint).await?;
+    let live = match swap::oid_of(&maintenance, &Names::of(&endpoint.database).live).await? {
+        Some(_) => Some(Session::open(endpoint, None).await?),
+        None => None,
+    };
+    check_mode(endpoint, options, live.as_ref()).await?;
+    Ok((maintenance, live))
+}
+
 async fn check_mode(
     endpoint: &PostgresEndpoint,
     options: &TargetOptions,

@@ -111,6 +111,16 @@ impl Server {
         self.keyspace.insert(index, (number("keys"), number("expires")));
     }
 
+    /// Refuses (exit 12) a server that is still loading its own data: what it says of its keys is
+    /// not yet so. `address` is for the message.
+    pub fn refuse_loading(&self, address: &str) -> Result<()> {
+        if !self.loading {
+            return Ok(());
+        }
+        Err(Error::unreachable(format!("redis at {address} is still loading its data"))
+            .hint("try again when it is done"))
+    }
+
     /// The version for people and manifests: `redis 7.0.15`, `valkey 8.0.1`.
     pub fn product(&self) -> String {
         match &self.valkey {

@@ -165,7 +165,7 @@ async fn check_target(
         Ok((index, None)) => good("redis spare index", format!("index {index}, empty")),
         Ok((index, Some(marker))) => good(
             "redis spare index",
-            format!("index {index}, {:?} by job {}", marker.state, marker.job),
+            format!("index {index}, {} by job {}", marker.state.word(), marker.job),
         ),
         Err(error) => failed("redis spare index", &error),
     });

@@ -1,6 +1,6 @@
 //! What a Redis server answers (RESP 2), and commands as it wants them.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,8 +60,12 @@ impl Reply {
 
 /// The error for a command that the server refused while `what` was being done.
 pub fn refusal(what: &str, text: &str) -> Error {
-    let error = Error::failed(format!("redis refused {what}")).because(text);
-    match text.split(' ').next() {
+    let code = text.split(' ').next();
+    // Such a server cannot say anything about its keys yet.
+    let kind = if code == Some("LOADING") { Kind::Unreachable } else { Kind::Failed };
+    let error = Error::new(kind, format!("redis refused {what}")).because(text);
+    match code {
+        Some("LOADING") => error.hint("try again when the server has loaded its data"),
         Some("OOM") => error.hint("the server's maxmemory is reached: raise it or free memory"),
         Some("NOPERM") => error.hint("grant the user the command: `ACL SETUSER … +…`"),
         Some("MISCONF") => error.hint("the server cannot save to its disk and refuses writes"),
@@ -117,6 +121,13 @@ mod tests {
         let mut out = Vec::new();
         put_command(&mut out, &[b"SET", b"key", b""]);
         assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$0\r\n\r\n");
+    }
+
+    #[test]
+    fn a_server_that_loads_its_data_is_not_reached() {
+        let kind = |text| refusal("GET", text).kind();
+        assert_eq!(kind("LOADING Redis is loading the dataset in memory"), Kind::Unreachable);
+        assert_eq!(kind("NOPERM this user has no permissions"), Kind::Failed);
     }
 
     #[test]

@@ -64,11 +64,7 @@ impl Source {
         let mut connection = Connection::open(endpoint).await?;
         let server = Server::read(&mut connection).await?;
         let address = connection.address();
-        if server.loading {
-            return Err(Error::unreachable(format!(
-                "redis at {address} is still loading its data"
-            )));
-        }
+        server.refuse_loading(address)?;
         if server.link_down {
             return Err(Error::failed(format!(
                 "redis at {address} is a replica that has lost its primary: its data is old"

@@ -5,6 +5,7 @@
 //! selected: `MULTI; DEL marker; SWAPDB live spare; SET marker; EXEC`. So whoever finds the marker
 //! knows whether a job's swap has happened, and a swap that is tried again does nothing.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::catalog::Server;
@@ -24,6 +25,17 @@ pub enum SpareState {
     Loaded,
     /// What was live before the job's swap.
     Previous,
+}
+
+impl SpareState {
+    /// The word that the marker uses for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Loaded => "loaded",
+            Self::Previous => "previous",
+        }
+    }
 }
 
 /// What the key `pfdata:owner` of a spare index says, as JSON.
@@ -62,21 +74,63 @@ impl Marker {
         self.live == live && self.environment == environment
     }
 
+    /// Whether it marks new data of `job`, which is not swapped in.
+    pub fn is_new_of(&self, job: &str) -> bool {
+        self.job == job && self.state != SpareState::Previous
+    }
+
+    /// When the job began that wrote it last, if its id tells: it begins with the moment.
+    fn began(&self) -> Option<Timestamp> {
+        self.job.split('-').next()?.parse().ok()
+    }
+
     fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// What an index has under the marker's name.
+enum Owner {
+    Nobody,
+    /// A key that is not pfdata's.
+    Unclear,
+    Marked(Marker),
+}
+
+/// Looks at the selected index. Errors: the server does not say, whatever the reason.
+async fn owner(connection: &mut Connection) -> Result<Owner> {
+    match connection.command(&[b"GET", OWNER_KEY]).await? {
+        Reply::Bulk(None) => Ok(Owner::Nobody),
+        Reply::Bulk(Some(bytes)) => {
+            Ok(Marker::decode(&bytes).map_or(Owner::Unclear, Owner::Marked))
+        }
+        Reply::Failure(text) if text.starts_with("WRONGTYPE") => Ok(Owner::Unclear),
+        Reply::Failure(text) => Err(refusal("reading pfdata's marker", &text)),
+        _ => Ok(Owner::Unclear),
     }
 }
 
 /// The marker of the selected index: `Ok(None)` if there is none, and an error if the key is there
 /// and is not a marker.
 pub async fn marker(connection: &mut Connection, index: u32) -> Result<Option<Marker>> {
-    let reply = connection.command(&[b"GET", OWNER_KEY]).await?;
-    match reply {
-        Reply::Bulk(None) => Ok(None),
-        Reply::Bulk(Some(bytes)) => Marker::decode(&bytes).map(Some).ok_or_else(|| unclear(index)),
-        Reply::Failure(text) if text.starts_with("WRONGTYPE") => Err(unclear(index)),
-        Reply::Failure(text) => Err(refusal("reading pfdata's marker", &text)),
-        _ => Err(unclear(index)),
+    match owner(connection).await? {
+        Owner::Nobody => Ok(None),
+        Owner::Marked(marker) => Ok(Some(marker)),
+        Owner::Unclear => Err(unclear(index)),
+    }
+}
+
+/// The marker of `index`, if it is one of `environment`; the index stays selected.
+pub async fn own_marker(
+    connection: &mut Connection,
+    endpoint: &RedisEndpoint,
+    environment: &str,
+    index: u32,
+) -> Result<Option<Marker>> {
+    connection.select(index).await?;
+    match owner(connection).await? {
+        Owner::Marked(marker) if marker.is_of(environment, endpoint.db) => Ok(Some(marker)),
+        _ => Ok(None),
     }
 }
 
@@ -85,36 +139,82 @@ fn unclear(index: u32) -> Error {
         .hint("set `spareDb` to an index that is empty")
 }
 
-/// Finds the spare index of `environment`: what a crashed job left, or the data kept for a
-/// rollback. Changes nothing.
-pub async fn state(endpoint: &RedisEndpoint, environment: &str) -> Result<Option<Spare>> {
+/// Connects, and refuses a server that cannot say yet which markers it has.
+async fn open(endpoint: &RedisEndpoint) -> Result<(Connection, Server)> {
     let mut connection = Connection::open(endpoint).await?;
     let server = Server::read(&mut connection).await?;
-    find(&mut connection, &server, endpoint, environment).await
+    server.refuse_loading(connection.address())?;
+    Ok((connection, server))
 }
 
-/// As [`state`], on a connection; it ends with another index selected.
-pub async fn find(
+/// The spare index of `environment`, of several the [`newest`]: what a crashed job left, or the
+/// data kept for a rollback. Changes nothing.
+pub async fn state(endpoint: &RedisEndpoint, environment: &str) -> Result<Option<Spare>> {
+    newest(all(endpoint, environment).await?)
+}
+
+/// The spare index `index`, if it carries the marker of `environment`. Changes nothing.
+pub async fn at(endpoint: &RedisEndpoint, environment: &str, index: u32) -> Result<Option<Spare>> {
+    let (mut connection, _) = open(endpoint).await?;
+    let marker = own_marker(&mut connection, endpoint, environment, index).await?;
+    Ok(marker.map(|marker| Spare { index, marker }))
+}
+
+/// The index that holds what was live before the last swap, if it is kept. Changes nothing.
+pub async fn previous(endpoint: &RedisEndpoint, environment: &str) -> Result<Option<Spare>> {
+    let mut kept = all(endpoint, environment).await?;
+    kept.retain(|spare| spare.marker.state == SpareState::Previous);
+    newest(kept)
+}
+
+/// Every index that carries the marker of `environment`. Changes nothing.
+pub async fn all(endpoint: &RedisEndpoint, environment: &str) -> Result<Vec<Spare>> {
+    let (mut connection, server) = open(endpoint).await?;
+    spares(&mut connection, &server, endpoint, environment).await
+}
+
+/// As [`all`], on a connection; it ends with another index selected. An index that another
+/// environment names is that one's by now, whatever the marker in it says.
+pub async fn spares(
     connection: &mut Connection,
     server: &Server,
     endpoint: &RedisEndpoint,
     environment: &str,
-) -> Result<Option<Spare>> {
-    let mut found: Option<Spare> = None;
-    for index in server.keyspace.keys().copied().filter(|index| *index != endpoint.db) {
-        connection.select(index).await?;
-        let Ok(Some(marker)) = marker(connection, index).await else {
-            continue;
-        };
-        if marker.is_of(environment, endpoint.db) {
-            let preferred = endpoint.spare_db == Some(index);
-            found = Some(Spare { index, marker });
-            if preferred {
-                break;
-            }
+) -> Result<Vec<Spare>> {
+    let mut found = Vec::new();
+    let free = |index: &u32| *index != endpoint.db && !endpoint.taken.contains(index);
+    for index in server.keyspace.keys().copied().filter(free) {
+        if let Some(marker) = own_marker(connection, endpoint, environment, index).await? {
+            found.push(Spare { index, marker });
         }
     }
     Ok(found)
+}
+
+/// The one of several spare indexes that the newest job marked. Errors: the ids of their jobs do
+/// not tell.
+pub fn newest(spares: Vec<Spare>) -> Result<Option<Spare>> {
+    let mut newest: Option<Spare> = None;
+    for spare in spares {
+        newest = match newest {
+            None => Some(spare),
+            Some(other) => Some(newer(other, spare)?),
+        };
+    }
+    Ok(newest)
+}
+
+fn newer(one: Spare, other: Spare) -> Result<Spare> {
+    match (one.marker.began(), other.marker.began()) {
+        (Some(first), Some(second)) if first > second => Ok(one),
+        (Some(first), Some(second)) if first < second => Ok(other),
+        _ => Err(Error::failed(format!(
+            "redis indexes {} (job {}) and {} (job {}) are both marked as spare indexes of `{}`, \
+             and it cannot be told which is the newer",
+            one.index, one.marker.job, other.index, other.marker.job, one.marker.environment
+        ))
+        .hint("empty the one whose data is not wanted any more")),
+    }
 }
 
 /// Runs `commands` as one transaction on the selected index, if its marker still is `expected`
@@ -252,5 +352,34 @@ pub fn page_of(reply: Reply) -> Result<(Vec<u8>, Vec<Vec<u8>>)> {
             Ok((cursor, keys.collect()))
         }
         _ => Err(Error::failed("redis answers SCAN in an unknown way")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spare(index: u32, job: &str) -> Spare {
+        let environment = "test".to_owned();
+        let (job, state) = (job.to_owned(), SpareState::Previous);
+        Spare { index, marker: Marker { environment, live: 0, job, state, before: None } }
+    }
+
+    fn newest_of(jobs: &[&str]) -> Result<Option<u32>> {
+        let spares = (1..).zip(jobs).map(|(index, job)| spare(index, job)).collect();
+        Ok(newest(spares)?.map(|spare| spare.index))
+    }
+
+    #[test]
+    fn of_several_spare_indexes_the_newest_jobs_counts() {
+        let (old, new) = ("20260101T000000.001Z-ffffff", "20260101T000000.010Z-000000-undo");
+        assert_eq!(newest_of(&[]).unwrap(), None);
+        assert_eq!(newest_of(&["clean-up"]).unwrap(), Some(1));
+        assert_eq!(newest_of(&[old, new]).unwrap(), Some(2));
+        assert_eq!(newest_of(&[new, old]).unwrap(), Some(1));
+        for jobs in [[old, "someone's"], [old, old]] {
+            let error = newest_of(&jobs).unwrap_err().to_string();
+            assert!(error.contains("indexes 1") && error.contains("and 2"), "{error}");
+        }
     }
 }

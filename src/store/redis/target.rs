@@ -48,9 +48,7 @@ async fn open(endpoint: &RedisEndpoint) -> Result<(Connection, Server)> {
     let mut connection = Connection::open(endpoint).await?;
     let server = Server::read(&mut connection).await?;
     let address = connection.address();
-    if server.loading {
-        return Err(Error::unreachable(format!("redis at {address} is still loading its data")));
-    }
+    server.refuse_loading(address)?;
     if server.replica {
         return Err(Error::refused(format!("redis at {address} is a replica"))
             .hint("give the primary's address"));
@@ -96,7 +94,6 @@ pub(super) async fn choose_spare(
         ))
         .hint("give the environments of one server indexes and spare indexes of their own"));
     }
-    let kept = swap::find(connection, server, endpoint, environment).await?;
     if let Some(index) = endpoint.spare_db {
         let reason = if index == endpoint.db {
             "it is the live index"
@@ -113,10 +110,11 @@ pub(super) async fn choose_spare(
         return Err(Error::refused(format!("redis index {index} cannot be the spare: {reason}"))
             .hint("set `spareDb` to an index that is empty, or leave it out"));
     }
-    let free = |index: &u32| *index != endpoint.db && !endpoint.taken.contains(index);
-    if let Some(Spare { index, marker }) = kept.filter(|spare| free(&spare.index)) {
+    let kept = swap::spares(connection, server, endpoint, environment).await?;
+    if let Some(Spare { index, marker }) = kept.into_iter().next_back() {
         return Ok((index, Some(marker)));
     }
+    let free = |index: &u32| *index != endpoint.db && !endpoint.taken.contains(index);
     for index in (0..count).rev().filter(free) {
         if let Some(marker) = ours(connection, server, endpoint, environment, index).await? {
             return Ok((index, marker));
@@ -139,14 +137,37 @@ async fn ours(
     {
         return Ok(Some(None));
     }
-    let found = swap::marker(connection, index).await.unwrap_or_default();
-    let ours = found.filter(|marker| marker.is_of(environment, endpoint.db));
-    Ok(ours.map(Some))
+    Ok(swap::own_marker(connection, endpoint, environment, index).await?.map(Some))
+}
+
+/// Empties what else carries this environment's marker, such as the index that was `spareDb`
+/// before: only one previous set is kept, and nothing may be taken for it later.
+async fn clear_all_but(
+    chosen: u32,
+    connection: &mut Connection,
+    server: &Server,
+    endpoint: &RedisEndpoint,
+    environment: &str,
+) -> Result<()> {
+    for Spare { index, marker } in swap::spares(connection, server, endpoint, environment).await? {
+        if index != chosen {
+            swap::clear(connection, index, Some(&marker), None).await?;
+        }
+    }
+    connection.select(chosen).await
 }
 
 impl Target {
+    /// Fails where [`prepare`](Self::prepare) would refuse. Changes nothing.
+    pub async fn check(endpoint: &RedisEndpoint, environment: &str) -> Result<()> {
+        let (mut connection, server) = open(endpoint).await?;
+        refuse_eviction(&server)?;
+        choose_spare(&mut connection, &server, endpoint, environment).await.map(drop)
+    }
+
     /// Chooses the spare index, empties it (only if it is this environment's) and marks it as being
-    /// loaded by `job`. Data kept there for a rollback goes: the caller's plan has said so.
+    /// loaded by `job`. Data kept for a rollback goes, there and in every other index that carries
+    /// this environment's marker: the caller's plan has said so.
     ///
     /// Errors: a server that evicts or is a replica, no free index (exit 5), a cluster (not built).
     pub async fn prepare(endpoint: &RedisEndpoint, environment: &str, job: &str) -> Result<Self> {
@@ -166,27 +187,45 @@ impl Target {
             }
             None => swap::claim(&mut connection, spare, &marker).await?,
         }
+        clear_all_but(spare, &mut connection, &server, endpoint, environment).await?;
         let endpoint = endpoint.clone();
         let job = job.to_owned();
         Ok(Self { endpoint, connection, server, job, spare, marker, report: None })
     }
 
-    /// Takes up the spare index that carries the environment's marker, as it is; `None` if there
-    /// is none.
+    /// Takes up the spare index that carries the environment's marker, as it is, of several the
+    /// newest; `None` if there is none.
     pub async fn attach(
         endpoint: &RedisEndpoint,
         environment: &str,
         job: &str,
     ) -> Result<Option<Self>> {
+        match swap::state(endpoint, environment).await? {
+            Some(Spare { index, .. }) => Self::attach_to(index, endpoint, environment, job).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Takes up the spare index `spare`, as it is; `None` if it does not carry the environment's
+    /// marker.
+    pub async fn attach_to(
+        spare: u32,
+        endpoint: &RedisEndpoint,
+        environment: &str,
+        job: &str,
+    ) -> Result<Option<Self>> {
         let (mut connection, server) = open(endpoint).await?;
-        let found = swap::find(&mut connection, &server, endpoint, environment).await?;
-        let Some(Spare { index, marker }) = found else {
-            return Ok(None);
-        };
-        connection.select(index).await?;
-        let endpoint = endpoint.clone();
-        let job = job.to_owned();
-        Ok(Some(Self { endpoint, connection, server, job, spare: index, marker, report: None }))
+        let found = swap::own_marker(&mut connection, endpoint, environment, spare).await?;
+        let (endpoint, job) = (endpoint.clone(), job.to_owned());
+        Ok(found.map(|marker| Self {
+            endpoint,
+            connection,
+            server,
+            job,
+            spare,
+            marker,
+            report: None,
+        }))
     }
 
     /// The index beside the live one.
@@ -271,8 +310,10 @@ impl Target {
             return Ok(());
         }
         Err(Error::failed(format!(
-            "{what} does not fit redis index {}: it is {:?} by job {}",
-            self.spare, self.marker.state, self.marker.job
+            "{what} does not fit redis index {}: it is {} by job {}",
+            self.spare,
+            self.marker.state.word(),
+            self.marker.job
         )))
     }
 
@@ -348,13 +389,16 @@ impl Target {
         swap::clear(&mut self.connection, self.spare, Some(&self.marker), None).await
     }
 
-    /// Removes new data that was not swapped in, and the marker. Errors if the spare index holds
-    /// the previous data.
+    /// Removes this job's new data that was not swapped in, and the marker. Errors if the spare
+    /// index holds anything else: the previous data, or what another job is loading.
     pub async fn drop_new(mut self) -> Result<()> {
-        if self.marker.state == SpareState::Previous {
+        if !self.marker.is_new_of(&self.job) {
             return Err(Error::failed(format!(
-                "redis index {} holds the previous data",
-                self.spare
+                "redis index {} does not hold new data of job {}: it is {} by job {}",
+                self.spare,
+                self.job,
+                self.marker.state.word(),
+                self.marker.job
             )));
         }
         swap::clear(&mut self.connection, self.spare, Some(&self.marker), None).await

@@ -34,6 +34,10 @@ struct State {
     direct: bool,
     /// Something was left out.
     dropped: bool,
+    /// Something was written that the rules made, or left out.
+    touched: bool,
+    /// The stream's groups were left out.
+    ungrouped: bool,
     long_length: u64,
     /// Entries of a stream that were kept and left out, where rules applied.
     kept: u64,
@@ -66,6 +70,17 @@ pub struct Shape {
     pub with_history: bool,
 }
 
+/// What is left of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: it was not written.
+    Nothing,
+    /// A key.
+    Key,
+    /// A stream whose consumer groups were left out.
+    WithoutGroups,
+}
+
 impl<'a, 'o> Encoder<'a, 'o> {
     /// Writes a key to `output`, `head` before its value.
     pub fn new(
@@ -96,6 +111,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
         changed.clear();
         let verdict = self.transform.element(field, value, changed)?;
         self.state.dropped |= verdict == ElementVerdict::Drop;
+        self.state.touched |= verdict != ElementVerdict::Keep;
         Ok(verdict)
     }
 
@@ -177,10 +193,10 @@ impl<'a, 'o> Encoder<'a, 'o> {
         Ok(())
     }
 
-    /// Ends the key; false if nothing of it is left.
-    pub fn finish(mut self) -> Result<bool> {
+    /// Ends the key.
+    pub fn finish(mut self) -> Result<Left> {
         if self.shape.kind == KeyKind::String {
-            return Ok(!self.state.dropped);
+            return Ok(if self.state.dropped { Left::Nothing } else { Left::Key });
         }
         let count = self.state.count;
         // What was written straight through has promised its number.
@@ -188,8 +204,9 @@ impl<'a, 'o> Encoder<'a, 'o> {
         if exact && self.state.expected.is_some_and(|expected| expected != count) {
             return Err(damaged("a collection holds another number of elements than it says"));
         }
+        let left = if self.state.ungrouped { Left::WithoutGroups } else { Left::Key };
         if self.state.direct {
-            return Ok(true);
+            return Ok(left);
         }
         let empty = match self.shape.kind {
             KeyKind::Stream => self.state.kept == 0 && self.state.lost > 0,
@@ -201,7 +218,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
             self.scratch.body.drain(self.output)?;
         }
         self.state = State::default();
-        Ok(!empty)
+        Ok(if empty { Left::Nothing } else { left })
     }
 
     /// Writes a node with only what the rules leave; nothing of deleted entries goes on.
@@ -254,7 +271,46 @@ impl<'a, 'o> Encoder<'a, 'o> {
         self.put_number(id.sequence);
     }
 
-    fn info(&mut self, mut info: StreamInfo) {
+    /// Whether the groups stay away: their names and those of consumers, which are often hosts or
+    /// people, pass no rule. Where the rules keep every entry they keep the groups too; of a stream
+    /// without entries it is not known whether they would.
+    fn leaves_groups_out(&self) -> bool {
+        self.shape.rewriting && (self.state.touched || self.state.kept == 0)
+    }
+
+    /// Writes a piece of a consumer group.
+    fn group(&mut self, event: &StreamEvent<'_>) -> Result<()> {
+        match *event {
+            StreamEvent::Node(..) | StreamEvent::Info(_) => {}
+            StreamEvent::Group(name, last, read, pending) => {
+                self.put(name)?;
+                self.put_id(last);
+                if self.shape.with_history {
+                    self.put_number(read.unwrap_or(-1).cast_unsigned());
+                }
+                self.put_number(pending);
+            }
+            StreamEvent::Pending(id, delivered, times) => {
+                self.put_bytes(&id.to_be())?;
+                self.put_bytes(&delivered.to_le_bytes())?;
+                self.put_number(times);
+            }
+            StreamEvent::Consumers(count) => self.put_number(count),
+            StreamEvent::Consumer(name, seen, owned) => {
+                self.put(name)?;
+                self.put_bytes(&seen.to_le_bytes())?;
+                self.put_number(owned);
+            }
+            StreamEvent::Owned(id) => self.put_bytes(&id.to_be())?,
+        }
+        Ok(())
+    }
+
+    fn info(&mut self, info: &mut StreamInfo) {
+        if self.leaves_groups_out() {
+            self.state.ungrouped = info.groups > 0;
+            info.groups = 0;
+        }
         if self.shape.rewriting {
             info.length = self.state.kept;
             if let (Some((first, deleted, _)), true) = (&mut info.history, self.state.lost > 0) {
@@ -350,33 +406,15 @@ impl Sink for Encoder<'_, '_> {
         })
     }
 
-    fn stream(&mut self, event: StreamEvent<'_>) -> Result<()> {
-        match event {
+    fn stream(&mut self, mut event: StreamEvent<'_>) -> Result<()> {
+        match &mut event {
             StreamEvent::Node(master, listpack) if self.shape.rewriting => {
-                return self.ruled_node(master, listpack);
+                return self.ruled_node(*master, listpack);
             }
-            StreamEvent::Node(master, listpack) => return self.plain_node(master, listpack),
+            StreamEvent::Node(master, listpack) => return self.plain_node(*master, listpack),
             StreamEvent::Info(info) => self.info(info),
-            StreamEvent::Group(name, last, read, pending) => {
-                self.put(name)?;
-                self.put_id(last);
-                if self.shape.with_history {
-                    self.put_number(read.unwrap_or(-1).cast_unsigned());
-                }
-                self.put_number(pending);
-            }
-            StreamEvent::Pending(id, delivered, times) => {
-                self.put_bytes(&id.to_be())?;
-                self.put_bytes(&delivered.to_le_bytes())?;
-                self.put_number(times);
-            }
-            StreamEvent::Consumers(count) => self.put_number(count),
-            StreamEvent::Consumer(name, seen, owned) => {
-                self.put(name)?;
-                self.put_bytes(&seen.to_le_bytes())?;
-                self.put_number(owned);
-            }
-            StreamEvent::Owned(id) => self.put_bytes(&id.to_be())?,
+            _ if self.state.ungrouped => return Ok(()),
+            _ => self.group(&event)?,
         }
         self.hasher.stream(&event)?;
         self.settle()

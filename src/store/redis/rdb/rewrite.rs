@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::Seen;
 use super::contents::{Contents, KeyHasher};
-use super::encode::{Encoder, Scratch, Shape};
+use super::encode::{Encoder, Left, Scratch, Shape};
 use super::file::{FileReader, Item, Key};
 use super::output::{Emit, Output, put_head, put_length, put_string};
 use super::value::{ValueReader, key_kind, skip};
@@ -27,6 +27,8 @@ pub struct Summary {
     pub already_expired: u64,
     /// Keys of the index that the transform dropped, or that ended without elements.
     pub dropped: u64,
+    /// Streams that went on without their consumer groups, whose names no rule masks.
+    pub ungrouped: u64,
     /// Keys of other indexes, which were passed over.
     pub elsewhere: u64,
     /// Function libraries, which belong to the whole server.
@@ -238,11 +240,13 @@ impl Rewriter<'_> {
             shape,
         );
         self.values.read(input, key.kind, &mut encoder)?;
-        if encoder.finish()? {
+        let left = encoder.finish()?;
+        if left == Left::Nothing {
+            self.summary.dropped += 1;
+        } else {
+            self.summary.ungrouped += u64::from(left == Left::WithoutGroups);
             self.output.count();
             self.summary.note_key(self.hasher.finish(), key.expires);
-        } else {
-            self.summary.dropped += 1;
         }
         self.output.settle()
     }
