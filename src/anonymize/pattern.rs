@@ -95,6 +95,11 @@ impl Pattern {
         &self.pieces
     }
 
+    /// Whether it is `*` and nothing else.
+    pub(crate) fn is_any(&self) -> bool {
+        self.pieces == [Piece::Any]
+    }
+
     /// Whether it names one thing only.
     pub(crate) fn is_exact(&self) -> bool {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Literal(_)))

@@ -253,7 +253,11 @@ impl KeyTransform for RedisTransform {
         };
         self.rename(index, key, name)?;
         self.current = Some((index, of_type));
-        Ok(KeyVerdict::Rewrite)
+        let kept = match &self.sections[index].body {
+            Body::Types(types) => types.get(of_type).is_some_and(|(_, fields)| keep_all(fields)),
+            Body::Keep | Body::Drop => false,
+        };
+        Ok(if kept { KeyVerdict::Keep } else { KeyVerdict::Rewrite })
     }
 
     fn element(
@@ -329,6 +333,12 @@ fn lost() -> Error {
 
 /// The rule for a field: its name, then the most specific pattern. Fields are sorted so, and
 /// those that could tie have been refused.
+/// Whether every element stays as it is, whatever its name.
+fn keep_all(fields: &[Field]) -> bool {
+    fields.iter().any(|field| field.pattern.is_any())
+        && fields.iter().all(|field| matches!(field.action, Action::Keep))
+}
+
 fn choose<'a>(fields: &'a mut [Field], name: &[u8]) -> Option<&'a mut Field> {
     fields.iter_mut().find(|field| field.pattern.matches(name))
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
         return Err(Error::refused(format!("--confirm names `{name}`")));
     }
     let mut plan = seed::plan(environment, &arguments.profiles)?;
-    let stores = plan.environment.stores();
+    let stores = plan.stores();
     plan.view.remarks.extend(guard::configured_apart(&config, &plan.environment, &stores).await?);
     app.printer.plan(&plan.view, arguments.dry_run)?;
     if arguments.dry_run {

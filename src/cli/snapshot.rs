@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{App, Outcome, StoreArg, stores};
 use crate::config::Compression;
+use crate::config::policy::Class;
 use crate::error::{Error, Result};
 use crate::job::load::guard;
 use crate::job::snapshot::{self, Request, Summary};
@@ -61,8 +62,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (config, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;
     let mut plan = snapshot::plan(environment, request(arguments)?)?;
-    let unknown = guard::configured_apart(&config, &plan.environment, &plan.stores).await?;
-    plan.view.remarks.extend(unknown);
+    // What is read from a live environment is handled as live data, whoever else points there.
+    if plan.environment.class != Class::Live {
+        let unknown = guard::configured_apart(&config, &plan.environment, &plan.stores).await?;
+        plan.view.remarks.extend(unknown);
+    }
     app.printer.plan(&plan.view, dry_run)?;
     if dry_run {
         return Ok(Outcome::Done);
@@ -91,8 +95,8 @@ fn request(arguments: Arguments) -> Result<Request> {
             return Err(Error::usage(format!("the tag `{key}` is given twice")));
         }
     }
-    if arguments.jobs.is_some_and(|jobs| !(1..=64).contains(&jobs)) {
-        return Err(Error::usage("--jobs must be from 1 to 64"));
+    if arguments.jobs.is_some_and(|jobs| !(1..=256).contains(&jobs)) {
+        return Err(Error::usage("--jobs must be from 1 to 256"));
     }
     let compression = arguments.compression.as_deref().map(compression).transpose()?;
     Ok(Request {

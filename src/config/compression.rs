@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// How stored parts are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// zstd at a level from 1 to 19.
+    /// zstd at a level from 1 to 22.
     Zstd(u8),
     /// gzip at a level from 1 to 9.
     Gzip(u8),
@@ -15,7 +15,7 @@ pub enum Compression {
 }
 
 /// What a codec looks like, for messages.
-pub(crate) const COMPRESSION: &str = "`zstd[:1-19]`, `gzip[:1-9]` or `none`";
+pub(crate) const COMPRESSION: &str = "`zstd[:1-22]`, `gzip[:1-9]` or `none`";
 
 impl Default for Compression {
     /// zstd at level 1: about the speed of no compression at a third of the bytes.
@@ -50,7 +50,7 @@ impl FromStr for Compression {
         };
         match (codec, level) {
             ("zstd", None) => Ok(Self::Zstd(1)),
-            ("zstd", Some(level @ 1..=19)) => Ok(Self::Zstd(level)),
+            ("zstd", Some(level @ 1..=22)) => Ok(Self::Zstd(level)),
             ("gzip", None) => Ok(Self::Gzip(6)),
             ("gzip", Some(level @ 1..=9)) => Ok(Self::Gzip(level)),
             ("none", None) => Ok(Self::None),
@@ -67,7 +67,7 @@ mod tests {
     fn codecs() {
         for (text, written) in [
             ("zstd", "zstd:1"),
-            ("zstd:19", "zstd:19"),
+            ("zstd:22", "zstd:22"),
             ("gzip", "gzip:6"),
             ("gzip:9", "gzip:9"),
             ("none", "none"),
@@ -75,7 +75,7 @@ mod tests {
             assert_eq!(text.parse::<Compression>().unwrap().to_string(), written);
         }
         for bad in
-            ["", "lz4", "zstd:", "zstd:0", "zstd:20", "zstd:-1", "gzip:0", "gzip:10", "none:1"]
+            ["", "lz4", "zstd:", "zstd:0", "zstd:23", "zstd:-1", "gzip:0", "gzip:10", "none:1"]
         {
             assert!(bad.parse::<Compression>().is_err(), "{bad}");
         }

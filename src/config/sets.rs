@@ -112,7 +112,7 @@ fn read_set(reader: Reader<'_>, name: &str) -> Result<SetOptions> {
     }
     let compression = reader.parsed(&at("compression"), COMPRESSION, |text| text.parse().ok())?;
     // A thousand workers are no setting but a mistake.
-    let jobs = reader.number(&at("jobs"), 1..=64)?;
+    let jobs = reader.number(&at("jobs"), 1..=256)?;
     Ok(SetOptions {
         name: name.to_owned(),
         anonymize: read_anonymize(reader, name, &at("anonymize"))?,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::policy::Class;
 use crate::config::{Config, Environment, RepositoryLocation};
 use crate::error::{Error, Kind, Result};
 use crate::repository::id::SnapshotRef;
@@ -15,14 +16,25 @@ pub fn open_main(environment: &Environment, create: bool) -> Result<Repository> 
 /// A repository and the id that it must have, where one is configured.
 type Expected = (RepositoryLocation, Option<String>);
 
+/// A repository that is wanted: by whom (`ENV` or `ENV/SET`), and where it is.
+struct Wanted {
+    owner: String,
+    place: Result<Expected>,
+    /// Whether the set's snapshots are anonymized.
+    anonymized: Option<bool>,
+}
+
 /// The repositories of an environment and of its sets, with the ids they must have. One that is not
 /// built or not configured well is told with its set.
-fn of(environment: &Environment) -> Vec<(String, Result<Expected>)> {
+fn of(environment: &Environment) -> Vec<Wanted> {
     let main = environment.repository().map(|main| (main, environment.repository_id.clone()));
-    let mut found = vec![(environment.name.clone(), main)];
-    for name in environment.set_names() {
-        let set = environment.set(&name).map(|set| (set.repository, set.repository_id));
-        found.push((format!("{}/{name}", environment.name), set));
+    let mut found = vec![Wanted { owner: environment.name.clone(), place: main, anonymized: None }];
+    for set in &environment.data.sets {
+        let place = environment.set(&set.name).map(|set| (set.repository, set.repository_id));
+        let owner = format!("{}/{}", environment.name, set.name);
+        // Snapshots of what is masked already are anonymized without rules too.
+        let anonymized = Some(set.anonymize || environment.class != Class::Live);
+        found.push(Wanted { owner, place, anonymized });
     }
     found
 }
@@ -51,20 +63,23 @@ impl Shelf {
     pub fn open<'a>(environments: impl IntoIterator<Item = &'a Environment>) -> Result<Self> {
         let mut shelf = Self::default();
         let (mut seen, mut opened) = (BTreeSet::new(), 0);
-        for (owner, location) in environments.into_iter().flat_map(of) {
-            let added = location.and_then(|(location, expected)| {
-                if !seen.insert(location.path.clone()) {
-                    return Ok(0);
+        for Wanted { owner, place, anonymized } in environments.into_iter().flat_map(of) {
+            let added = place.and_then(|(location, expected)| {
+                if seen.contains(&location.path) {
+                    return Ok(());
                 }
                 match Repository::open(&location.path, expected.as_deref(), false) {
-                    Ok(repository) => shelf.add(&repository).map(|()| 1),
-                    Err(error) if error.kind() == Kind::NotFound => Ok(1),
-                    Err(error) => Err(error),
+                    Ok(repository) => shelf.add(&repository)?,
+                    Err(error) if error.kind() == Kind::NotFound => {}
+                    // Tried again for each set that is kept there, so that each is told.
+                    Err(error) => return Err(error),
                 }
+                opened += 1;
+                seen.insert(location.path);
+                Ok(())
             });
-            match added {
-                Ok(more) => opened += more,
-                Err(error) => shelf.unreadable.push(Unreadable { path: owner, error }),
+            if let Err(error) = added {
+                shelf.unreadable.push(Unreadable { path: owner, error, anonymized });
             }
         }
         if opened == 0 && !shelf.unreadable.is_empty() {
@@ -99,7 +114,7 @@ pub fn shelf(config: &Config) -> Result<Shelf> {
         match config.environment(&name) {
             Ok(environment) if environment.has_repository() => environments.push(environment),
             Ok(_) => {}
-            Err(error) => unreadable.push(Unreadable { path: name, error }),
+            Err(error) => unreadable.push(Unreadable { path: name, error, anonymized: None }),
         }
     }
     if environments.is_empty() {

@@ -43,6 +43,15 @@ pub struct Summary {
     pub steps: Vec<Step>,
 }
 
+impl SeedPlan {
+    /// The stores that some profile has seeds for.
+    pub fn stores(&self) -> Vec<StoreKind> {
+        let mut stores = self.environment.stores();
+        stores.retain(|store| self.profiles.iter().any(|profile| profile.has(*store)));
+        stores
+    }
+}
+
 /// Decides which files are applied. A live environment is refused: seeds are made-up data.
 pub fn plan(environment: Environment, profiles: &[String]) -> Result<SeedPlan> {
     if environment.class == Class::Live {

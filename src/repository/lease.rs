@@ -104,6 +104,19 @@ impl Lease {
             .hint("this process was not heard of for more than a minute; run it again"))
     }
 
+    /// As [`still_held`](Self::still_held), but a lease that cannot be read is taken to be held:
+    /// for moments in which giving up would do more harm than a repository that stalls.
+    pub fn not_taken_over(&self) -> Result<()> {
+        match self.still_held() {
+            Err(error) if error.kind() == crate::error::Kind::Locked => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the lease cannot be read; going on");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Those who hold the lease of `environment` now.
     pub fn holders(root: &Path, environment: &str) -> Result<Vec<Holder>> {
         let mut found = holders(&root.join("leases").join(format!("{environment}.json")))?;
@@ -254,6 +267,14 @@ mod tests {
         let path = root.path().join("leases/development.json");
         files::replace(&path, &serde_json::to_vec(&file).unwrap()).unwrap();
         assert_eq!(lease.still_held().unwrap_err().kind(), crate::error::Kind::Locked);
+        assert_eq!(lease.not_taken_over().unwrap_err().kind(), crate::error::Kind::Locked);
+        let file = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert_ne!(lease.still_held().unwrap_err().kind(), crate::error::Kind::Locked);
+        lease.not_taken_over().unwrap();
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, file).unwrap();
         drop(lease);
         assert!(Lease::is_running(root.path(), "development", "successor").unwrap());
     }

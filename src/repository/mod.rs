@@ -53,6 +53,8 @@ pub struct Unreadable {
     pub path: String,
     /// What is wrong with it.
     pub error: Error,
+    /// Whether the snapshots of its set are anonymized, where that is known.
+    pub anonymized: Option<bool>,
 }
 
 /// `20261121T030000Z` of an id.
@@ -67,7 +69,7 @@ impl Unreadable {
         let of_set = match set {
             Some(set) => second == names::component(set),
             // Raw snapshots are no candidates for an anonymized one.
-            None => *when != When::LatestAnonymized || second != "raw",
+            None => *when != When::LatestAnonymized || self.anonymized.unwrap_or(second != "raw"),
         };
         if first != names::component(environment) || second == PREVIOUS_SET || !of_set {
             return false;
@@ -84,7 +86,7 @@ impl Unreadable {
     }
 
     fn stands_before(&self, wanted: &SnapshotRef, found: &str) -> Error {
-        let Self { path, error } = self;
+        let Self { path, error, .. } = self;
         Error::new(error.kind(), format!("`{wanted}` cannot be told: `{path}` cannot be read"))
             .because(error.message())
             .hint(format!("mend it, or name the snapshot to take instead: {found}"))
@@ -212,7 +214,7 @@ impl Repository {
                         Ok(None) => {}
                         Err(error) => {
                             let path = format!("{environment}/{set}/{id}");
-                            unreadable.push(Unreadable { path, error });
+                            unreadable.push(Unreadable { path, error, anonymized: None });
                         }
                     }
                 }
@@ -331,7 +333,7 @@ fn no_such(wanted: &SnapshotRef, unreadable: &[Unreadable]) -> Error {
     let out_of_reach = unreadable.iter().find(|found| found.error.kind() == Kind::Unreachable);
     let kind = out_of_reach.map_or(Kind::NotFound, |found| found.error.kind());
     let mut error = Error::new(kind, format!("there is no snapshot `{wanted}`"));
-    for Unreadable { path, error: why } in unreadable {
+    for Unreadable { path, error: why, .. } in unreadable {
         error = error.because(format!("`{path}` cannot be read: {why}"));
     }
     error.hint("`pfdata list` shows what is there")

@@ -100,15 +100,15 @@ fn wrong_values_name_file_path_and_what_is_expected() {
         ),
         (
             json!({ "snapshots": { "raw": { "jobs": "4" } } }),
-            "`data.snapshots.raw.jobs` must be a whole number from 1 to 64",
+            "`data.snapshots.raw.jobs` must be a whole number from 1 to 256",
         ),
         (
             json!({ "snapshots": { "raw": { "jobs": 0 } } }),
-            "`data.snapshots.raw.jobs` must be a whole number from 1 to 64",
+            "`data.snapshots.raw.jobs` must be a whole number from 1 to 256",
         ),
         (
             json!({ "snapshots": { "raw": { "compression": "lz4" } } }),
-            "`data.snapshots.raw.compression` must be `zstd[:1-19]`, `gzip[:1-9]` or `none`",
+            "`data.snapshots.raw.compression` must be `zstd[:1-22]`, `gzip[:1-9]` or `none`",
         ),
         (
             json!({ "snapshots": { "raw": { "retention": { "keep_last": -1 } } } }),

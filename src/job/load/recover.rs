@@ -87,7 +87,7 @@ pub async fn failed(
     journal: &Journal,
     progress: &Progress,
 ) -> Result<Outcome> {
-    lease.still_held()?;
+    lease.not_taken_over()?;
     let outcome = match ready {
         None => remove(environment, record, journal).await.map(|()| Outcome::Failed)?,
         Some(ready) => {

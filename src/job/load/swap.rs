@@ -26,7 +26,7 @@ pub async fn all(
         if !involves(ready, store) {
             continue;
         }
-        lease.still_held()?;
+        lease.not_taken_over()?;
         match one(environment, ready, store, journal).await {
             Ok(milliseconds) => {
                 took.insert(store, milliseconds);

@@ -294,13 +294,18 @@ fn refuse_live_data(repository: &Repository, manifest: &Manifest) -> Result<()> 
         return Ok(());
     }
     let (stored, _) = repository.snapshots()?;
-    let others = stored.iter().map(|stored| &stored.manifest).filter(|other| {
-        other.class == policy::Class::Live && other.environment != manifest.environment
-    });
-    for other in others {
-        for mine in &manifest.stores {
-            let theirs = other.store(mine.store);
-            if theirs.is_some_and(|theirs| theirs.identity.same_data(&mine.identity)) {
+    for mine in &manifest.stores {
+        // Of every live environment the newest counts: a store that it has left may be anyone's.
+        let mut seen = std::collections::BTreeSet::new();
+        let live = stored.iter().rev().map(|stored| &stored.manifest).filter(|other| {
+            other.class == policy::Class::Live && other.environment != manifest.environment
+        });
+        for other in live {
+            let Some(theirs) = other.store(mine.store) else { continue };
+            if !seen.insert(&other.environment) {
+                continue;
+            }
+            if theirs.identity.same_data(&mine.identity) {
                 return Err(Error::refused(format!(
                     "{} of `{}` is the store that snapshot {} of the live `{}` was read from",
                     mine.store, manifest.environment, other.id, other.environment

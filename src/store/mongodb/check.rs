@@ -210,14 +210,14 @@ pub(super) struct Room {
 const TELLING_BYTES: u64 = 64 << 20;
 
 impl Room {
-    /// About how much `bytes` of documents will take: as much as the live ones do, or, where there
-    /// are too few to tell, half.
+    /// About how much `bytes` of documents will take: as much as the live ones do, but no more than
+    /// they are (files do not shrink with their contents), or, where there are too few to tell, half.
     pub(super) fn needed(&self, bytes: u64) -> u64 {
         if self.documents < TELLING_BYTES {
             return bytes / 2;
         }
         let scaled = u128::from(bytes) * u128::from(self.live) / u128::from(self.documents);
-        u64::try_from(scaled).unwrap_or(u64::MAX)
+        u64::try_from(scaled).unwrap_or(u64::MAX).min(bytes)
     }
 }
 

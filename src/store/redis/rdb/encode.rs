@@ -34,8 +34,6 @@ struct State {
     direct: bool,
     /// Something was left out.
     dropped: bool,
-    /// Something was written that the rules made, or left out.
-    touched: bool,
     /// The stream's groups were left out.
     ungrouped: bool,
     long_length: u64,
@@ -111,7 +109,6 @@ impl<'a, 'o> Encoder<'a, 'o> {
         changed.clear();
         let verdict = self.transform.element(field, value, changed)?;
         self.state.dropped |= verdict == ElementVerdict::Drop;
-        self.state.touched |= verdict != ElementVerdict::Keep;
         Ok(verdict)
     }
 
@@ -272,10 +269,9 @@ impl<'a, 'o> Encoder<'a, 'o> {
     }
 
     /// Whether the groups stay away: their names and those of consumers, which are often hosts or
-    /// people, pass no rule. Where the rules keep every entry they keep the groups too; of a stream
-    /// without entries it is not known whether they would.
+    /// people, pass no rule. With a stream that the rules keep as a whole they stay.
     fn leaves_groups_out(&self) -> bool {
-        self.shape.rewriting && (self.state.touched || self.state.kept == 0)
+        self.shape.rewriting
     }
 
     /// Writes a piece of a consumer group.
