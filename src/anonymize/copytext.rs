@@ -49,12 +49,20 @@ pub(crate) fn unescape(field: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Writes a value as a field, escaped as Postgres escapes it.
-pub(crate) fn escape(value: &[u8], out: &mut Vec<u8>) {
+/// Escapes the value that was written since `start` as Postgres escapes it.
+pub(crate) fn escape_from(start: usize, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
     // Most values need no escape, and this test is one the compiler turns into vectors.
-    if !value.iter().fold(false, |any, byte| any | (*byte < 14) | (*byte == b'\\')) {
-        return out.extend_from_slice(value);
+    let escapes = |any: bool, byte: &u8| any | (*byte < 14) | (*byte == b'\\');
+    if out[start..].iter().fold(false, escapes) {
+        scratch.clear();
+        scratch.extend_from_slice(&out[start..]);
+        out.truncate(start);
+        escape(scratch, out);
     }
+}
+
+/// Writes a value as a field, escaped.
+pub(crate) fn escape(value: &[u8], out: &mut Vec<u8>) {
     let mut start = 0;
     for (at, &byte) in value.iter().enumerate() {
         let letter = match byte {
@@ -317,7 +325,10 @@ mod tests {
             escape(&value, &mut field);
             prop_assert!(!field.contains(&b'\t') && !field.contains(&b'\n'));
             unescape(&field, &mut back).unwrap();
-            prop_assert_eq!(back, value);
+            prop_assert_eq!(&back, &value);
+            let mut out = [b"x".as_slice(), &value].concat();
+            escape_from(1, &mut Vec::new(), &mut out);
+            prop_assert_eq!(&out[1..], field);
         }
 
         #[test]

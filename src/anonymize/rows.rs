@@ -157,18 +157,18 @@ pub(crate) fn mask_field(
         copytext::unescape(field, text)?;
         value = text;
     }
-    made.clear();
+    let start = out.len();
     let outcome = match &mut column.action {
         Action::Each(element) => {
-            arrays.rewrite(value, element, column.kind, made)?;
+            arrays.rewrite(value, element, column.kind, out)?;
             Made::Wrote
         }
-        action => copytext::apply(action, value, column.kind, made)?,
+        action => copytext::apply(action, value, column.kind, out)?,
     };
     match outcome {
         Made::Keep => out.extend_from_slice(field),
         Made::Null => out.extend_from_slice(copytext::NULL),
-        Made::Wrote => copytext::escape(made, out),
+        Made::Wrote => copytext::escape_from(start, made, out),
     }
     Ok(())
 }
