@@ -82,23 +82,24 @@ fn a_refresh_killed_at_any_moment_leaves_old_or_new_data() {
     assert_eq!(leftovers, "");
 }
 
+/// Starts a command that nobody listens to, to be killed.
+fn begin(world: &World, arguments: &[&str]) -> std::process::Child {
+    let mut command = world.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// How many files of the journals end so.
+fn journaled(world: &World, ending: &str) -> usize {
+    let files = world.files("backups/jobs");
+    files.iter().filter(|path| path.to_string_lossy().ends_with(ending)).count()
+}
+
 /// Stops Redis from the moment everything is ready to be swapped, so that the process can be
 /// killed after Postgres and before Redis.
 fn kill_between_the_swaps(world: &World) {
-    let mut child = world
-        .command(&["refresh", "development", "--confirm", "development"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = begin(world, &["refresh", "development", "--confirm", "development"]);
     // What is live in MongoDB is kept once all stores are loaded, right before the first swap.
-    let keeping = || {
-        world
-            .files("backups/jobs")
-            .iter()
-            .filter(|path| path.to_string_lossy().ends_with("-previous/plan.json"))
-            .count()
-    };
+    let keeping = || journaled(world, "-previous/plan.json");
     let before = keeping();
     wait_for("the end of loading", || keeping() > before);
     world.redis(0, "CLIENT PAUSE 60000 WRITE\n");
@@ -309,19 +310,8 @@ fn a_job_that_dies_leaves_the_previous_data_to_the_one_before() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let mut child = world
-        .command(&["rollback", "development", "--confirm", "development"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let ready = || {
-        world
-            .files("backups/jobs/development")
-            .iter()
-            .filter(|path| path.ends_with("step-ready.json"))
-            .count()
-    };
+    let mut child = begin(&world, &["rollback", "development", "--confirm", "development"]);
+    let ready = || journaled(&world, "/step-ready.json");
     wait_for("the swap of the rollback", || ready() == 3);
     drop(child.kill());
     child.wait().unwrap();
