@@ -32,19 +32,29 @@ pub(crate) enum Action {
     Each(Box<Action>),
 }
 
+/// The place that a rule is compiled for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// What no other place is called: pseudonyms without a link belong to it alone.
+    pub(crate) place: &'a str,
+    /// The most characters that it holds.
+    pub(crate) room: Option<usize>,
+}
+
 impl Action {
-    /// Compiles a rule for a place that holds at most `room` characters.
-    pub(crate) fn compile(rule: &Rule, key: &Key, room: Option<usize>) -> Result<Self> {
+    /// Compiles a rule for a place. What nobody has decided about has no action.
+    pub(crate) fn compile(rule: &Rule, key: &Key, site: Site<'_>) -> Result<Self> {
         match rule {
             Rule::Use(spec) => Ok(match spec.definition.effect {
                 Effect::Keep => Self::Keep,
                 Effect::Null => Self::Null,
                 Effect::Drop => Self::Drop,
-                Effect::Whole => Self::Whole(Masker::new(spec, key, room)?),
-                Effect::Leaf => Self::Leaf(Masker::new(spec, key, room)?),
+                Effect::Whole => Self::Whole(Masker::new(spec, key, site)?),
+                Effect::Leaf => Self::Leaf(Masker::new(spec, key, site)?),
             }),
-            Rule::Json(paths) => Ok(Self::Json(Box::new(JsonRewriter::new(paths, key)?))),
-            Rule::Each(element) => Ok(Self::Each(Box::new(Self::compile(element, key, room)?))),
+            Rule::Json(json) => Ok(Self::Json(Box::new(JsonRewriter::new(json, key, site.place)?))),
+            Rule::Each(element) => Ok(Self::Each(Box::new(Self::compile(element, key, site)?))),
+            Rule::Undecided(at) => Err(Error::findings(format!("{at}: \"?\" decides nothing"))),
         }
     }
 
@@ -88,12 +98,13 @@ impl fmt::Debug for Masker {
 impl Masker {
     /// Compiles a rule. A linked rule does not adapt to the room of its place: every place of
     /// the link must get the same value.
-    pub(crate) fn new(spec: &Spec, key: &Key, room: Option<usize>) -> Result<Self> {
+    pub(crate) fn new(spec: &Spec, key: &Key, site: Site<'_>) -> Result<Self> {
+        let room = site.room;
         let adapts = if spec.link.is_none() { room } else { None };
         let transformer = spec.build(adapts)?;
         let domain = match &spec.link {
             Some(link) => Domain::Link(link.clone()),
-            None => Domain::Transformer(spec.definition.name),
+            None => Domain::Place(site.place.to_owned()),
         };
         Ok(Self {
             transformer: Arc::from(transformer),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::action::Action;
+use super::action::{Action, Site};
 use super::paths::{Automaton, PathError, PathPattern, Step};
 use super::pattern::shape;
 use super::pseudonym::Key;
@@ -42,8 +42,8 @@ pub(crate) enum Fate {
 }
 
 impl Document {
-    /// Compiles the rules of one kind of document.
-    pub(crate) fn compile(paths: &[PathRule], key: &Key) -> Result<Self> {
+    /// Compiles the rules of one kind of document; `place` is where such documents are.
+    pub(crate) fn compile(paths: &[PathRule], key: &Key, place: &str) -> Result<Self> {
         let mut flat = Vec::new();
         for path in paths {
             flatten(path.path.clone(), &path.rule, &path.at, &mut flat)?;
@@ -60,8 +60,13 @@ impl Document {
                 Error::usage(format!("{at}the paths have too many wildcards"))
             }
         })?;
-        let actions: Result<Vec<Action>> =
-            flat.iter().map(|(_, rule, _)| Action::compile(rule, key, None)).collect();
+        let actions: Result<Vec<Action>> = flat
+            .iter()
+            .map(|(path, rule, _)| {
+                let place = format!("{place}|{}", path.text);
+                Action::compile(rule, key, Site { place: &place, room: None })
+            })
+            .collect();
         Ok(Self { automaton: Arc::new(automaton), actions: actions? })
     }
 

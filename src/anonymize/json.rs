@@ -5,7 +5,7 @@ use super::document::{Document, Fate, MAX_DEPTH, Trail, fate};
 use super::jsontext::{BROKEN, quote, unescape};
 use super::paths::Automaton;
 use super::pseudonym::Key;
-use super::rules::PathRule;
+use super::rules::JsonRule;
 use super::transformers::{Form, Mismatch, Wrote};
 use crate::error::Result;
 
@@ -26,8 +26,11 @@ struct Buffers {
 
 impl JsonRewriter {
     /// Compiles the rules of `{ json = { … } }`.
-    pub(crate) fn new(paths: &[PathRule], key: &Key) -> Result<Self> {
-        Ok(Self { document: Document::compile(paths, key)?, buffers: Buffers::default() })
+    pub(crate) fn new(rule: &JsonRule, key: &Key, place: &str) -> Result<Self> {
+        Ok(Self {
+            document: Document::compile(&rule.paths, key, place)?,
+            buffers: Buffers::default(),
+        })
     }
 
     /// Writes `input` with its values replaced behind what `out` holds. Empty text stays empty.

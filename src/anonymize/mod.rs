@@ -33,6 +33,7 @@ pub(crate) mod paths;
 pub(crate) mod pattern;
 pub mod postgres;
 pub(crate) mod postgres_checks;
+pub(crate) mod problems;
 pub mod pseudonym;
 pub(crate) mod recent;
 pub mod redis;

@@ -61,7 +61,7 @@ impl RuleSet {
                 let verdict = if path.rule.keeps() { Verdict::Kept } else { Verdict::Masked };
                 coverage.entries.push(entry(&name, &path.path.text, verdict, Some(path)));
             }
-            let document = Document::compile(&paths, key)?;
+            let document = Document::compile(&paths, key, &format!("mongodb|{name}"))?;
             check_id(collection, &document, &paths)?;
             check_unique(collection, &document, &paths)?;
             plans.push(CollectionPlan { name, document: Some(document), paths });

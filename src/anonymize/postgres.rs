@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 
-use super::action::Action;
+use super::action::{Action, Site};
 use super::coverage::{Coverage, Entry, Verdict};
 use super::pattern::{Pattern, suggest};
 use super::postgres_checks as checks;
@@ -271,7 +271,8 @@ fn plan_table(
         let verdict = if rule.rule.keeps() { Verdict::Kept } else { Verdict::Masked };
         coverage.entries.push(entry(verdict, Some(rule)));
         let room = column.max_chars.map(|chars| chars as usize);
-        let action = Action::compile(&rule.rule, key, room)
+        let place = checks::place(table, column);
+        let action = Action::compile(&rule.rule, key, Site { place: &place, room })
             .map_err(|error| error.context(checks::refusal(table, column, rule)))?;
         checks::column(table, column, rule, &action)?;
         if !matches!(action, Action::Keep) {

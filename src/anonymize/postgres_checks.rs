@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::action::Action;
+use super::action::{Action, Site};
 use super::coverage::Coverage;
 use super::postgres::is_keep;
 use super::pseudonym::Key;
@@ -78,6 +78,11 @@ pub(crate) fn is_type(key: &str, column: &Column) -> bool {
     [word, full, bare].contains(&key)
 }
 
+/// What no other column is called.
+pub(crate) fn place(table: &Table, column: &Column) -> String {
+    format!("postgres|{}|{}", table.full_name(), column.name)
+}
+
 /// The sentence above the reason why a rule does not fit.
 pub(crate) fn refusal(table: &Table, column: &Column, rule: &NameRule) -> String {
     format!(
@@ -149,7 +154,8 @@ pub(crate) fn column(
 /// Whether different originals of a column stay different, or are null.
 fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Result<bool> {
     let room = column.max_chars.map(|chars| chars as usize);
-    Ok(match Action::compile(&rule.rule, key, room)? {
+    let site = Site { place: "", room };
+    Ok(match Action::compile(&rule.rule, key, site)? {
         Action::Keep | Action::Null | Action::Drop => true,
         Action::Leaf(masker) | Action::Whole(masker) => masker.injective(),
         Action::Json(_) => rule.rule.keeps(),

@@ -66,7 +66,7 @@ impl Key {
     pub(crate) fn domain(&self, domain: &Domain) -> Keyed {
         let (kind, name) = match domain {
             Domain::Link(name) => ("link", name.as_str()),
-            Domain::Transformer(name) => ("transformer", *name),
+            Domain::Place(name) => ("place", name.as_str()),
         };
         let mut sub_key = [0u8; 32];
         self.expand(format!("{kind}\0{name}").as_bytes(), &mut sub_key);
@@ -87,8 +87,8 @@ impl Key {
 pub(crate) enum Domain {
     /// All places with this `link`.
     Link(String),
-    /// All places without a link that use this transformer.
-    Transformer(&'static str),
+    /// One place without a link.
+    Place(String),
 }
 
 /// HMAC-SHA-256 (RFC 2104) with its key already absorbed: the states of both hashes after their
@@ -280,7 +280,7 @@ mod tests {
         let of = |domain: Domain| key.domain(&domain).digest(b"value");
         let digests = [
             of(Domain::Link("email".into())),
-            of(Domain::Transformer("email")),
+            of(Domain::Place("email".into())),
             of(Domain::Link("name".into())),
         ];
         assert_ne!(digests[0], digests[1]);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Applied;
-use super::action::{Action, Masker, Outcome, Problem};
+use super::action::{Action, Masker, Outcome, Problem, Site};
 use super::coverage::{Coverage, Entry, Verdict};
 use super::pattern::{Pattern, key_shape, shape};
 use super::pseudonym::Key;
-use super::rules::{Location, NameRule, RedisBody, RuleSet};
+use super::rules::{Location, NameRule, RedisBody, RuleSet, TypeRules};
 use super::transformers::{Form, Mismatch};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
@@ -69,7 +69,8 @@ impl RuleSet {
                     && let Some(spec) = self.links.get(name)
                 {
                     let spec = super::rules::Spec { at: section.at.clone(), ..spec.clone() };
-                    links.push((name.clone(), Masker::new(&spec, key, None)?));
+                    let site = Site { place: &section.header, room: None };
+                    links.push((name.clone(), Masker::new(&spec, key, site)?));
                 }
             }
             let mut note = |item: &str, verdict, rule: String, at: &Location| {
@@ -93,9 +94,9 @@ impl RuleSet {
                 }
                 RedisBody::Types(types) => {
                     let mut compiled = Vec::with_capacity(types.len());
-                    for (kind, rules) in types {
-                        let fields: Result<Vec<Field>> =
-                            rules.iter().map(|rule| field(*kind, rule, key)).collect();
+                    for TypeRules { kind, fields: rules, .. } in types {
+                        let compile = |rule| field(&section.header, *kind, rule, key);
+                        let fields: Result<Vec<Field>> = rules.iter().map(compile).collect();
                         let fields = sorted(fields?, |field| (&field.pattern, &field.at), "field")?;
                         compiled.push((*kind, fields));
                         for rule in rules {
@@ -116,8 +117,9 @@ impl RuleSet {
     }
 }
 
-fn field(kind: KeyKind, rule: &NameRule, key: &Key) -> Result<Field> {
-    let action = Action::compile(&rule.rule, key, None)?;
+fn field(header: &str, kind: KeyKind, rule: &NameRule, key: &Key) -> Result<Field> {
+    let place = format!("redis|{header}|{}|{}", kind_word(kind), rule.name);
+    let action = Action::compile(&rule.rule, key, Site { place: &place, room: None })?;
     let members = matches!(kind, KeyKind::Set | KeyKind::SortedSet);
     let distinct = match &action {
         Action::Keep | Action::Drop => true,

@@ -131,8 +131,10 @@ mod tests {
             assert!(!definition.summary.is_empty() && !definition.preserves.is_empty());
             assert!(!definition.accepts.is_empty(), "{}", definition.name);
             let text = format!("version = 1\n[postgres.\"public.t\"]\n{}\n", definition.example);
-            let file = crate::anonymize::parse::File::parse("example.toml", &text);
-            assert!(file.is_ok(), "{}: {:?}", definition.name, file.err());
+            let mut problems = crate::anonymize::problems::Problems::default();
+            crate::anonymize::parse::File::parse("example.toml", &text, &mut problems);
+            let found = problems.finish();
+            assert!(found.is_ok(), "{}: {:?}", definition.name, found.err());
         }
         assert!(find("first_name").is_some_and(|found| found.0.name == "name"));
         assert!(find("nonsense").is_none());

@@ -13,6 +13,7 @@ use super::link;
 use super::parse::File;
 use super::paths::PathPattern;
 use super::pattern::Pattern;
+use super::problems::Problems;
 use super::registry::Definition;
 use super::transformers::{Arguments, Literal, Transformer};
 use crate::config::policy::Permit;
@@ -67,9 +68,32 @@ pub(crate) enum Rule {
     /// A transformer.
     Use(Spec),
     /// The value is JSON and these paths decide.
-    Json(Vec<PathRule>),
+    Json(JsonRule),
     /// The value is an array and this decides about its elements.
     Each(Box<Rule>),
+    /// `"?"`: nobody has decided yet. The place counts as uncovered.
+    Undecided(Location),
+}
+
+/// `{ json = { PATH = rule, … } }`.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonRule {
+    /// What happens inside.
+    pub(crate) paths: Vec<PathRule>,
+    /// What happens to a value that is not JSON.
+    pub(crate) on_error: OnError,
+    /// Where it stands.
+    pub(crate) at: Location,
+}
+
+/// What tells the records of a place apart, or whose offset they share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct By {
+    /// Another column of the row, path of the document (in an array: of the element) or field of
+    /// the hash; `$…` is a path of the JSON value itself.
+    pub(crate) field: String,
+    /// The link that shares it with other places.
+    pub(crate) link: Option<String>,
 }
 
 impl Rule {
@@ -77,17 +101,31 @@ impl Rule {
     pub(crate) fn spec(&self) -> Option<&Spec> {
         match self {
             Self::Use(spec) => Some(spec),
-            Self::Json(..) => None,
+            Self::Json(..) | Self::Undecided(..) => None,
             Self::Each(element) => element.spec(),
         }
     }
 
-    /// Calls `visit` for every transformer in the rule.
+    /// Whether somebody has yet to decide about it, or about a part of it.
+    pub(crate) fn is_undecided(&self) -> bool {
+        match self {
+            Self::Undecided(_) => true,
+            Self::Json(json) => json.paths.iter().any(|path| path.rule.is_undecided()),
+            Self::Each(element) => element.is_undecided(),
+            Self::Use(_) => false,
+        }
+    }
+
+    /// Calls `visit` for every transformer in the rule, those for names too.
     pub(crate) fn visit(&self, visit: &mut impl FnMut(&Spec)) {
         match self {
             Self::Use(spec) => visit(spec),
-            Self::Json(paths) => paths.iter().for_each(|path| path.rule.visit(visit)),
+            Self::Json(json) => json.paths.iter().for_each(|path| {
+                path.names.iter().for_each(&mut *visit);
+                path.rule.visit(visit);
+            }),
             Self::Each(element) => element.visit(visit),
+            Self::Undecided(_) => {}
         }
     }
 
@@ -95,14 +133,18 @@ impl Rule {
     pub(crate) fn visit_mut(&mut self, visit: &mut impl FnMut(&mut Spec)) {
         match self {
             Self::Use(spec) => visit(spec),
-            Self::Json(paths) => paths.iter_mut().for_each(|path| path.rule.visit_mut(visit)),
+            Self::Json(json) => json.paths.iter_mut().for_each(|path| {
+                path.names.iter_mut().for_each(&mut *visit);
+                path.rule.visit_mut(visit);
+            }),
             Self::Each(element) => element.visit_mut(visit),
+            Self::Undecided(_) => {}
         }
     }
 
     /// Whether nothing is masked under it.
     pub(crate) fn keeps(&self) -> bool {
-        let mut keeps = true;
+        let mut keeps = !self.is_undecided();
         self.visit(&mut |spec| keeps &= spec.definition.name == "keep");
         keeps
     }
@@ -112,8 +154,9 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Use(spec) => spec.fmt(f),
-            Self::Json(paths) => write!(f, "json, {} paths", paths.len()),
+            Self::Json(json) => write!(f, "json, {} paths", json.paths.len()),
             Self::Each(element) => write!(f, "each {element}"),
+            Self::Undecided(_) => f.write_str("?"),
         }
     }
 }
@@ -124,6 +167,7 @@ pub(crate) struct Spec {
     pub(crate) definition: &'static Definition,
     pub(crate) literals: BTreeMap<String, Literal>,
     pub(crate) link: Option<String>,
+    pub(crate) by: Option<By>,
     /// After [`link::unite`]: whether any place of the link asks for it.
     pub(crate) unique: bool,
     pub(crate) on_error: OnError,
@@ -144,6 +188,7 @@ impl Spec {
         self.definition.name == other.definition.name
             && self.literals == other.literals
             && self.link == other.link
+            && self.by == other.by
             && self.unique == other.unique
     }
 }
@@ -163,6 +208,9 @@ impl fmt::Display for Spec {
         if self.unique {
             f.write_str(" unique")?;
         }
+        if let Some(by) = &self.by {
+            write!(f, " by={}", by.field)?;
+        }
         Ok(())
     }
 }
@@ -172,6 +220,8 @@ impl fmt::Display for Spec {
 pub(crate) struct PathRule {
     pub(crate) path: PathPattern,
     pub(crate) rule: Rule,
+    /// What becomes of the names that its stars stand for, and of those below it.
+    pub(crate) names: Option<Spec>,
     pub(crate) at: Location,
 }
 
@@ -180,6 +230,8 @@ pub(crate) struct PathRule {
 pub(crate) struct NameRule {
     pub(crate) name: String,
     pub(crate) rule: Rule,
+    /// Redis fields: what becomes of the names that its stars stand for.
+    pub(crate) names: Option<Spec>,
     pub(crate) at: Location,
 }
 
@@ -206,6 +258,8 @@ pub(crate) struct RedisSection {
     pub(crate) pattern: Pattern,
     pub(crate) at: Location,
     pub(crate) body: RedisBody,
+    /// What becomes of the text that each `*` of the key stands for.
+    pub(crate) names: Option<Spec>,
 }
 
 /// What a Redis section decides.
@@ -216,7 +270,17 @@ pub(crate) enum RedisBody {
     /// `action = "drop"`.
     Drop,
     /// By type; each has one rule (the name is empty) or rules by field.
-    Types(Vec<(crate::pipeline::transform::KeyKind, Vec<NameRule>)>),
+    Types(Vec<TypeRules>),
+}
+
+/// What happens to the keys of one kind under a Redis section.
+#[derive(Debug, Clone)]
+pub(crate) struct TypeRules {
+    pub(crate) kind: crate::pipeline::transform::KeyKind,
+    pub(crate) fields: Vec<NameRule>,
+    /// Sorted sets: what happens to the scores.
+    pub(crate) score: Option<Spec>,
+    pub(crate) at: Location,
 }
 
 /// Every rule of an environment.
@@ -225,6 +289,8 @@ pub struct RuleSet {
     pub(crate) postgres: Vec<PostgresSection>,
     pub(crate) mongodb: Vec<MongoSection>,
     pub(crate) redis: Vec<RedisSection>,
+    /// `[redis.":functions"] action = "keep"`: where it stands.
+    pub(crate) keep_functions: Option<Location>,
     pub(crate) links: link::Links,
     digest: String,
     files: usize,
@@ -260,17 +326,20 @@ impl RuleSet {
             postgres: Vec::new(),
             mongodb: Vec::new(),
             redis: Vec::new(),
+            keep_functions: None,
             links: link::Links::default(),
             digest: String::new(),
             files: files.len(),
         };
+        let mut problems = Problems::default();
         for (name, text) in files {
             // Lengths keep apart what the boundary between two files would blur.
             hash.update((name.len() as u64).to_le_bytes());
             hash.update(name.as_bytes());
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
-            let file = File::parse(name, text)?;
+            let file = File::parse(name, text, &mut problems);
+            rules.keep_functions = rules.keep_functions.or(file.keep_functions);
             rules.postgres.extend(file.postgres);
             rules.mongodb.extend(file.mongodb);
             rules.redis.extend(file.redis);
@@ -278,8 +347,11 @@ impl RuleSet {
         let mut digest = Vec::new();
         super::pseudonym::hex(&hash.finalize(), &mut digest);
         rules.digest = String::from_utf8_lossy(&digest).into_owned();
-        rules.links = link::unite(&mut rules)?;
-        rules.visit(&mut |spec| spec.build(None).map(drop))?;
+        rules.links = link::unite(&mut rules, &mut problems);
+        rules.visit(&mut |spec| {
+            problems.note(spec.build(None).map(drop));
+        });
+        problems.finish()?;
         Ok(rules)
     }
 
@@ -309,40 +381,46 @@ impl RuleSet {
         }
     }
 
-    fn rules(&self) -> impl Iterator<Item = &Rule> {
-        let columns = self.postgres.iter().flat_map(|section| &section.columns);
-        let paths = self.mongodb.iter().flat_map(|section| &section.paths);
-        let types = self.redis.iter().flat_map(|section| match &section.body {
-            RedisBody::Types(types) => types.as_slice(),
-            _ => &[],
-        });
-        let fields = types.flat_map(|(_, fields)| fields);
-        columns.chain(fields).map(|rule| &rule.rule).chain(paths.map(|path| &path.rule))
-    }
-
-    /// Calls `visit` for every transformer, until one fails.
-    pub(crate) fn visit(&self, visit: &mut impl FnMut(&Spec) -> Result<()>) -> Result<()> {
-        let mut result = Ok(());
-        for rule in self.rules() {
-            rule.visit(&mut |spec| {
-                if result.is_ok() {
-                    result = visit(spec);
-                }
-            });
+    /// Calls `visit` for every transformer.
+    pub(crate) fn visit(&self, visit: &mut impl FnMut(&Spec)) {
+        for rule in self.postgres.iter().flat_map(|section| &section.columns) {
+            rule.rule.visit(visit);
         }
-        result
+        for path in self.mongodb.iter().flat_map(|section| &section.paths) {
+            path.names.iter().for_each(&mut *visit);
+            path.rule.visit(visit);
+        }
+        for section in &self.redis {
+            section.names.iter().for_each(&mut *visit);
+            let RedisBody::Types(types) = &section.body else { continue };
+            for rules in types {
+                rules.score.iter().for_each(&mut *visit);
+                for field in &rules.fields {
+                    field.names.iter().for_each(&mut *visit);
+                    field.rule.visit(visit);
+                }
+            }
+        }
     }
 
     /// Calls `visit` for every transformer, to change it.
     pub(crate) fn visit_mut(&mut self, visit: &mut impl FnMut(&mut Spec)) {
-        let columns = self.postgres.iter_mut().flat_map(|section| &mut section.columns);
-        columns.for_each(|rule| rule.rule.visit_mut(visit));
-        let paths = self.mongodb.iter_mut().flat_map(|section| &mut section.paths);
-        paths.for_each(|path| path.rule.visit_mut(visit));
+        for rule in self.postgres.iter_mut().flat_map(|section| &mut section.columns) {
+            rule.rule.visit_mut(visit);
+        }
+        for path in self.mongodb.iter_mut().flat_map(|section| &mut section.paths) {
+            path.names.iter_mut().for_each(&mut *visit);
+            path.rule.visit_mut(visit);
+        }
         for section in &mut self.redis {
-            if let RedisBody::Types(types) = &mut section.body {
-                let fields = types.iter_mut().flat_map(|(_, fields)| fields);
-                fields.for_each(|rule| rule.rule.visit_mut(visit));
+            section.names.iter_mut().for_each(&mut *visit);
+            let RedisBody::Types(types) = &mut section.body else { continue };
+            for rules in types {
+                rules.score.iter_mut().for_each(&mut *visit);
+                for field in &mut rules.fields {
+                    field.names.iter_mut().for_each(&mut *visit);
+                    field.rule.visit_mut(visit);
+                }
             }
         }
     }
