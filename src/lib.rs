@@ -14,6 +14,7 @@
 //! pipeline/    source → transform → compress → hash → repository; blocks, bounded
 //! repository/  manifest, ids, part reader and writer, leases, facts
 //! seed/        files of known data that an environment gets on top
+//! hardening    what the process does for its own safety: no core dumps
 //! error        what failed, on what, why, and what to do; the exit codes
 //! ```
 //!
@@ -46,6 +47,7 @@ pub mod anonymize;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod hardening;
 pub mod job;
 pub mod output;
 pub mod pipeline;

@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 /// Room → the rooms it may name with `crate::…`. `error` is everybody's.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("error", &[]),
-    ("cli", &["config", "job", "output", "pipeline", "repository", "store", "anonymize"]),
+    ("hardening", &[]),
+    (
+        "cli",
+        &["config", "hardening", "job", "output", "pipeline", "repository", "store", "anonymize"],
+    ),
     ("output", &["job", "pipeline", "store"]),
     ("config", &["anonymize", "pipeline", "store"]),
     ("job", &["anonymize", "config", "pipeline", "repository", "seed", "store"]),

@@ -15,7 +15,7 @@ use futures_util::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use pfdata::config::endpoint::{MongoEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit};
+use pfdata::config::policy::{Class, Clearance, UnruledPermit};
 use pfdata::config::secret::Secret;
 use pfdata::pipeline::block::{Block, Cleared, Raw};
 use pfdata::store::mongodb::source::{Source, SourceOptions};
@@ -69,7 +69,10 @@ async fn copy(source: &Arc<Source>, target: Option<&Arc<Target>>) -> u64 {
     for _ in 0..2 {
         let (source, target, parts) = (Arc::clone(source), target.cloned(), Arc::clone(&parts));
         workers.push(tokio::spawn(async move {
-            let permit = Permit::unruled(Class::Synthetic, Clearance::Anonymized).unwrap();
+            let permit = UnruledPermit::new(Class::Synthetic, false, Clearance::Anonymized)
+                .unwrap()
+                .rows()
+                .clone();
             let mut documents = 0;
             loop {
                 let Some(part) = parts.lock().unwrap().pop() else { return documents };

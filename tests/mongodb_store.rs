@@ -17,7 +17,7 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::{Client, Database};
 use pfdata::config::endpoint::{MongoEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit};
+use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::config::secret::Secret;
 use pfdata::error::{Kind as ErrorKind, Result};
 use pfdata::pipeline::block::{Block, Cleared, Raw};
@@ -85,7 +85,7 @@ impl Drop for Scratch {
 }
 
 fn permit() -> Permit {
-    Permit::unruled(Class::Synthetic, Clearance::Anonymized).unwrap()
+    UnruledPermit::new(Class::Synthetic, false, Clearance::Anonymized).unwrap().rows().clone()
 }
 
 fn raw(document: &Document) -> RawDocumentBuf {

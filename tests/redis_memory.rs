@@ -5,7 +5,7 @@ mod redis_support;
 
 use std::io::Read;
 
-use pfdata::config::policy::{Class, Clearance, Permit};
+use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::pipeline::block::Block;
 use pfdata::pipeline::transform::UnruledKeys;
 use pfdata::store::redis::load::Expiry;
@@ -59,12 +59,17 @@ impl Read for Made {
 }
 
 fn permit() -> Permit {
-    Permit::unruled(Class::Synthetic, Clearance::Anonymized).unwrap()
+    unruled().rows().clone()
+}
+
+/// For what goes through as it is.
+fn unruled() -> UnruledPermit {
+    UnruledPermit::new(Class::Synthetic, false, Clearance::Anonymized).unwrap()
 }
 
 fn rewritten(items: u64, quicklist: bool) -> (Summary, u64) {
     let mut bytes = 0;
-    let mut transform = UnruledKeys(permit());
+    let mut transform = UnruledKeys(unruled());
     let summary = rewrite(Made::new(items, quicklist), 0, &mut transform, &mut |block| {
         bytes += block.bytes().len() as u64;
         Ok(())
@@ -101,7 +106,7 @@ async fn load(items: u64) {
     let endpoint = server.at(0);
     let (send, blocks) = mpsc::channel(2);
     let writing = tokio::task::spawn_blocking(move || {
-        let mut transform = UnruledKeys(permit());
+        let mut transform = UnruledKeys(unruled());
         rewrite(Made::new(items, false), 0, &mut transform, &mut |block| {
             send.blocking_send(Block::cleared(block.into_bytes(), 0, &permit())).unwrap();
             Ok(())

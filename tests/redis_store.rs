@@ -309,7 +309,7 @@ async fn digests_are_verified_key_by_key_beside_large_neighbours() {
 #[test]
 fn an_rdb_without_checksum_and_of_another_index_is_fine() {
     let bytes = b"REDIS0006\xfe\x01\x00\x01a\x01b\xfe\x00\x00\x01c\x01d\xff\0\0\0\0\0\0\0\0";
-    let mut transform = UnruledKeys(permit());
+    let mut transform = UnruledKeys(unruled_permit());
     let summary = rewrite(&bytes[..], 0, &mut transform, &mut |_| Ok(())).unwrap();
     assert_eq!((summary.keys, summary.elsewhere), (1, 1));
 }

@@ -274,7 +274,15 @@ fn the_repository_is_checked_before_it_is_trusted() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     let world = World::new(5);
-    for command in ["init", "anonymize", "migrate", "retention", "drill", "export", "report"] {
+    for arguments in [&["init"][..], &["init", "production"]] {
+        let said = world.pfdata(arguments).expect(2);
+        assert!(
+            said.stderr.contains("init") && said.stderr.contains("not built"),
+            "{}",
+            said.stderr
+        );
+    }
+    for command in ["anonymize", "migrate", "retention", "drill", "export", "report"] {
         let said = world.pfdata(&[command, "production", "--flag"]).expect(2);
         assert!(
             said.stderr.contains(command) && said.stderr.contains("not built"),
@@ -353,8 +361,7 @@ fn stores_masked_with_two_keys_never_meet() {
     let own = own["snapshot"].as_str().unwrap().to_owned();
     world.pfdata(&["restore", &own, "--to", "development", "--confirm", "development"]).expect(0);
     world.edit_json("config/default.json", |config| {
-        config["data"]["anonymize"]["key"] =
-            "another key that is longer than thirty-two bytes".into();
+        config["data"]["anonymize"]["key"] = common::OTHER_KEY.into();
     });
     world.snapshot();
     let said =

@@ -2,6 +2,7 @@
 -- predicate, every column that the index depends on. $1: table oids.
 SELECT i.indrelid::int8,
        i.indexrelid::int8,
+       i.indisprimary,
        pg_catalog.array_agg(DISTINCT a.attname::text) AS columns
   FROM pg_catalog.pg_index i
   JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0
@@ -15,5 +16,5 @@ SELECT i.indrelid::int8,
                            AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
                            AND d.refobjid = i.indrelid
                            AND d.refobjsubid = a.attnum)))
- GROUP BY i.indrelid, i.indexrelid
+ GROUP BY i.indrelid, i.indexrelid, i.indisprimary
  ORDER BY i.indrelid, i.indexrelid

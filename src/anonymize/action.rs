@@ -1,16 +1,10 @@
 //! What happens at a place: a rule, compiled with the key.
 
-use std::fmt;
-use std::sync::Arc;
-
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::json::JsonRewriter;
-use super::pseudonym::{Digest, Domain, Key, Keyed};
-use super::recent::{Recent, SLOTS};
-use super::rules::{Location, OnError, Rule, Spec};
-use super::transformers::redact::neutral;
-use super::transformers::{Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
+pub(crate) use super::masker::{Masker, Outcome};
+use super::pseudonym::Key;
+use super::rules::{Location, Rule};
+use super::transformers::Effect;
 use crate::error::{Error, Result};
 
 /// What happens at a place. Cloning gives an independent worker with caches of its own.
@@ -58,6 +52,16 @@ impl Action {
         }
     }
 
+    /// Calls `visit` for every transformer in it.
+    pub(crate) fn each_masker(&mut self, visit: &mut dyn FnMut(&mut Masker)) {
+        match self {
+            Self::Whole(masker) | Self::Leaf(masker) => visit(masker),
+            Self::Each(element) => element.each_masker(visit),
+            Self::Json(rewriter) => rewriter.each_masker(visit),
+            Self::Keep | Self::Null | Self::Drop => {}
+        }
+    }
+
     /// The transformer at work, where there is one.
     pub(crate) fn masker(&self) -> Option<&Masker> {
         match self {
@@ -66,129 +70,6 @@ impl Action {
             _ => None,
         }
     }
-}
-
-/// What came of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// A new value was written.
-    Wrote(Wrote),
-    /// The value becomes null, because a transformer could not handle it and the rule says so.
-    Null,
-}
-
-/// A transformer with its key and its memory.
-#[derive(Clone)]
-pub(crate) struct Masker {
-    transformer: Arc<dyn Transformer>,
-    keyed: Option<Keyed>,
-    on_error: OnError,
-    room: Option<usize>,
-    at: Location,
-    scratch: String,
-    recent: Recent,
-}
-
-impl fmt::Debug for Masker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Masker({})", self.at)
-    }
-}
-
-impl Masker {
-    /// Compiles a rule. A linked rule does not adapt to the room of its place: every place of
-    /// the link must get the same value.
-    pub(crate) fn new(spec: &Spec, key: &Key, site: Site<'_>) -> Result<Self> {
-        let room = site.room;
-        let adapts = if spec.link.is_none() { room } else { None };
-        let transformer = spec.build(adapts)?;
-        let domain = match &spec.link {
-            Some(link) => Domain::Link(link.clone()),
-            None => Domain::Place(site.place.to_owned()),
-        };
-        Ok(Self {
-            transformer: Arc::from(transformer),
-            keyed: spec.definition.keyed.then(|| key.domain(&domain)),
-            on_error: spec.on_error,
-            room,
-            at: spec.at.clone(),
-            scratch: String::new(),
-            recent: Recent::default(),
-        })
-    }
-
-    /// The rule's place in its file.
-    pub(crate) fn at(&self) -> &Location {
-        &self.at
-    }
-
-    /// Whether it can replace a value of this form.
-    pub(crate) fn accepts(&self, form: Form) -> bool {
-        self.transformer.accepts(form)
-    }
-
-    /// The longest text it writes.
-    pub(crate) fn longest(&self) -> Length {
-        self.transformer.longest()
-    }
-
-    /// Whether different originals stay different.
-    pub(crate) fn injective(&self) -> bool {
-        self.transformer.injective()
-    }
-
-    /// Writes the new value of `original` behind what `out` holds; an empty one stays empty.
-    pub(crate) fn apply(
-        &mut self,
-        original: &[u8],
-        form: Form,
-        out: &mut Vec<u8>,
-    ) -> Result<Outcome, Mismatch> {
-        if original.is_empty() {
-            return Ok(Outcome::Wrote(Wrote::Same));
-        }
-        let start = out.len();
-        let mismatch = match self.write(original, form, out) {
-            Ok(wrote) => return Ok(Outcome::Wrote(wrote)),
-            Err(mismatch) => mismatch,
-        };
-        out.truncate(start);
-        match self.on_error {
-            OnError::Fail => Err(mismatch),
-            OnError::Null => Ok(Outcome::Null),
-            OnError::Redact => neutral(form, self.room, out).map(Outcome::Wrote),
-        }
-    }
-
-    fn write(&mut self, original: &[u8], form: Form, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
-        if !self.transformer.accepts(form) && !self.transformer.retypes() {
-            return Err(Mismatch("it is of a type that the transformer does not take"));
-        }
-        let Some(keyed) = &self.keyed else {
-            let text = as_text(original)?;
-            return self.transformer.write(&Value { text, form, digest: &[0; 32] }, out);
-        };
-        let remembers = self.recent.wants(original);
-        let index = if remembers { xxh3_64(original) as usize % SLOTS } else { 0 };
-        if remembers && let Some(slot) = self.recent.find(index, original, form) {
-            out.extend_from_slice(&slot.pseudonym);
-            return Ok(slot.wrote);
-        }
-        let text = as_text(original)?;
-        self.scratch.clear();
-        let normalized = self.transformer.normalize(text, form, &mut self.scratch)?;
-        let digest: Digest = keyed.digest(normalized.as_bytes());
-        let start = out.len();
-        let wrote = self.transformer.write(&Value { text, form, digest: &digest }, out)?;
-        if remembers {
-            self.recent.keep(index, original, form, wrote, &out[start..]);
-        }
-        Ok(wrote)
-    }
-}
-
-fn as_text(bytes: &[u8]) -> Result<&str, Mismatch> {
-    std::str::from_utf8(bytes).map_err(|_| Mismatch("it is not valid UTF-8"))
 }
 
 /// Why a document or value could not be cleared. Paths are shapes: parts that look like data

@@ -7,6 +7,7 @@ use super::bsonvalue::{
     ARRAY, BOOL, BROKEN, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, int32, read, value_length,
     write,
 };
+use super::by::{self, Records};
 use super::document::{Document, Fate, MAX_DEPTH, Trail, fate};
 use super::paths::Automaton;
 use super::transformers::{Form, Mismatch, Wrote};
@@ -62,15 +63,18 @@ impl BsonRewriter {
         if document_end(input, 0, input.len())? != input.len() {
             return Err(BROKEN);
         }
-        let Document { automaton, actions } = &mut self.document;
+        let Document { automaton, actions, records } = &mut self.document;
         let automaton: &Automaton = automaton;
         self.trail.clear();
+        let records: &Records = records;
+        records.begin(actions, by::BSON, input);
         let mut walk = Walk {
             input,
             copied: 0,
             out,
             automaton,
             actions,
+            records,
             text: &mut self.text,
             made: &mut self.made,
             trail: &mut self.trail,
@@ -98,6 +102,7 @@ struct Walk<'a> {
     out: &'a mut Vec<u8>,
     automaton: &'a Automaton,
     actions: &'a mut [Action],
+    records: &'a Records,
     text: &'a mut Vec<u8>,
     made: &'a mut Vec<u8>,
     trail: &'a mut Trail,
@@ -239,6 +244,7 @@ impl Walk<'_> {
             return Ok(());
         }
         self.made.clear();
+        self.records.enter(self.actions, by::BSON, self.input, path, element.value);
         let outcome = match self.actions.get_mut(path) {
             Some(Action::Leaf(masker) | Action::Whole(masker)) => {
                 masker.apply(self.text, form, self.made)

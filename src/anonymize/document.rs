@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::action::{Action, Site};
+use super::by::Records;
 use super::paths::{Automaton, PathError, PathPattern, Step};
 use super::pattern::shape;
 use super::pseudonym::Key;
@@ -19,6 +20,8 @@ pub(crate) struct Document {
     pub(crate) automaton: Arc<Automaton>,
     /// What happens, by the number of the path.
     pub(crate) actions: Vec<Action>,
+    /// What tells apart the records that values are drawn for.
+    pub(crate) records: Records,
 }
 
 /// What happens to a value, before its type is known.
@@ -67,7 +70,9 @@ impl Document {
                 Action::compile(rule, key, Site { place: &place, room: None })
             })
             .collect();
-        Ok(Self { automaton: Arc::new(automaton), actions: actions? })
+        let mut actions = actions?;
+        let records = Records::new(&mut actions)?;
+        Ok(Self { automaton: Arc::new(automaton), actions, records })
     }
 
     /// What happens at a place that is reached in `state`, below a place decided by `inherited`.

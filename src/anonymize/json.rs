@@ -1,6 +1,7 @@
 //! JSON text, rewritten in one pass: what no rule changes is copied as it stands, byte by byte.
 
-use super::action::{Action, Outcome, Problem};
+use super::action::{Action, Masker, Outcome, Problem};
+use super::by::{self, Records};
 use super::document::{Document, Fate, MAX_DEPTH, Trail, fate};
 use super::jsontext::{BROKEN, quote, unescape};
 use super::paths::Automaton;
@@ -33,16 +34,23 @@ impl JsonRewriter {
         })
     }
 
+    /// Calls `visit` for every transformer in it.
+    pub(crate) fn each_masker(&mut self, visit: &mut dyn FnMut(&mut Masker)) {
+        self.document.actions.iter_mut().for_each(|action| action.each_masker(visit));
+    }
+
     /// Writes `input` with its values replaced behind what `out` holds. Empty text stays empty.
     pub(crate) fn rewrite(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
         if input.is_empty() {
             return Ok(());
         }
-        let Document { automaton, actions } = &mut self.document;
+        let Document { automaton, actions, records } = &mut self.document;
         let automaton: &Automaton = automaton;
         self.buffers.trail.clear();
         let buffers = &mut self.buffers;
-        let mut walk = Walk { input, at: 0, copied: 0, out, automaton, actions, buffers };
+        let records: &Records = records;
+        records.begin(actions, by::JSON, input);
+        let mut walk = Walk { input, at: 0, copied: 0, out, automaton, actions, records, buffers };
         walk.value(automaton.start(), None, 0)?;
         walk.space();
         if walk.at != input.len() {
@@ -61,6 +69,7 @@ struct Walk<'a> {
     out: &'a mut Vec<u8>,
     automaton: &'a Automaton,
     actions: &'a mut [Action],
+    records: &'a Records,
     buffers: &'a mut Buffers,
 }
 
@@ -221,6 +230,7 @@ impl Walk<'_> {
         }
         let end = self.at;
         self.buffers.made.clear();
+        self.records.enter(self.actions, by::JSON, self.input, path, start);
         let outcome = match self.actions.get_mut(path) {
             Some(Action::Leaf(masker) | Action::Whole(masker)) => {
                 masker.apply(&self.buffers.text, form, &mut self.buffers.made)

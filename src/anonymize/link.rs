@@ -15,8 +15,10 @@ pub(crate) type Links = BTreeMap<String, Spec>;
 /// everywhere if anywhere. Links in Redis keys must exist and keep different keys different.
 pub(crate) fn unite(rules: &mut RuleSet, problems: &mut Problems) -> Links {
     let mut links = Links::new();
+    let mut shared = Shared::new();
     rules.visit(&mut |spec| {
         problems.note(join(&mut links, spec));
+        problems.note(share(&mut shared, spec));
     });
     rules.visit_mut(&mut |spec| {
         if let Some(known) = spec.link.as_ref().and_then(|link| links.get(link)) {
@@ -31,6 +33,25 @@ pub(crate) fn unite(rules: &mut RuleSet, problems: &mut Problems) -> Links {
         }
     }
     links
+}
+
+/// What is drawn together, by transformer and link of `by`.
+type Shared = BTreeMap<(&'static str, String), Spec>;
+
+/// Adds a place to those that draw together: the same parameters at each.
+fn share(shared: &mut Shared, spec: &Spec) -> Result<()> {
+    let Some(link) = spec.by.as_ref().and_then(|by| by.link.clone()) else { return Ok(()) };
+    let name = spec.definition.name;
+    let known = shared.entry((name, link)).or_insert_with(|| spec.clone());
+    if known.literals == spec.literals {
+        return Ok(());
+    }
+    let link = spec.by.as_ref().and_then(|by| by.link.as_deref()).unwrap_or_default();
+    Err(Error::usage(format!(
+        "`{name}` by the link `{link}` has different parameters at {} and {}",
+        known.at, spec.at
+    ))
+    .hint("every place of a link needs the same ones"))
 }
 
 /// Adds a place to its link.

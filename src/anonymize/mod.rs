@@ -19,6 +19,7 @@
 pub(crate) mod action;
 pub(crate) mod bson;
 pub(crate) mod bsonvalue;
+pub(crate) mod by;
 pub(crate) mod copytext;
 pub mod coverage;
 #[cfg(test)]
@@ -27,10 +28,12 @@ pub(crate) mod document;
 pub(crate) mod json;
 pub(crate) mod jsontext;
 pub(crate) mod link;
+pub(crate) mod masker;
 pub mod mongodb;
 pub(crate) mod parse;
 pub(crate) mod paths;
 pub(crate) mod pattern;
+pub(crate) mod places;
 pub mod postgres;
 pub(crate) mod postgres_checks;
 pub(crate) mod problems;
@@ -38,8 +41,11 @@ pub mod pseudonym;
 pub(crate) mod recent;
 pub mod redis;
 pub mod registry;
+pub mod rivals;
 pub(crate) mod rows;
 pub mod rules;
+pub mod samples;
+pub(crate) mod spelling;
 #[cfg(test)]
 mod testing;
 pub mod transformers;

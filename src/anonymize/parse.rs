@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::paths::PathPattern;
 use super::pattern::{Pattern, suggest};
 use super::problems::Problems;
-use super::registry::{self, Definition, ParameterKind, Uniqueness};
+use super::registry::{self, Definition, Draws, ParameterKind, Uniqueness};
 use super::rules::{
     By, JsonRule, Location, MongoSection, NameRule, OnError, PathRule, PostgresSection, RedisBody,
     RedisSection, Rule, Spec, TypeRules,
@@ -547,7 +547,28 @@ fn spec(name: &str, at: &Location) -> Result<Spec> {
 }
 
 fn check(spec: &Spec) -> Result<()> {
-    let Definition { name, keyed, unique, .. } = spec.definition;
+    let Definition { name, keyed, unique, draws, .. } = spec.definition;
+    if spec.by.is_some() && *draws == Draws::Original {
+        return Err(Error::usage(format!(
+            "{}: `{name}` depends on the value alone: `by` means nothing there",
+            spec.at
+        ))
+        .hint("choice and country draw by it, date_shift and number_noise move by it"));
+    }
+    if spec.link.is_some() && *draws == Draws::Record {
+        return Err(Error::usage(format!(
+            "{}: `{name}` draws per record and has no `link`",
+            spec.at
+        ))
+        .hint("places share what they draw with by = { field = FIELD, link = DOMAIN }"));
+    }
+    if spec.link.is_some() && spec.by.is_some() {
+        return Err(Error::usage(format!(
+            "{}: `link` goes by the value and `by` by the record: say one of them",
+            spec.at
+        ))
+        .hint("places share what they draw with by = { field = FIELD, link = DOMAIN }"));
+    }
     if spec.link.is_some() && !keyed {
         return Err(Error::usage(format!("{}: `{name}` gives no identity to link", spec.at)));
     }

@@ -11,9 +11,10 @@ use std::cmp::Reverse;
 use super::action::{Action, Site};
 use super::coverage::{Coverage, Entry, Verdict};
 use super::pattern::{Pattern, suggest};
+use super::places;
 use super::postgres_checks as checks;
 use super::pseudonym::Key;
-use super::rows::{Buffers, RowTransform, RuledColumn, mask_field};
+use super::rows::{Buffers, RowRecord, RowTransform, RuledColumn, mask_field};
 use super::rules::{NameRule, PostgresSection, Rule, RuleSet};
 use super::transformers::Effect;
 use super::{Applied, copytext};
@@ -40,16 +41,18 @@ pub enum LargeObjects {
 
 /// The rules of a database, resolved for every column.
 pub struct PostgresPlan {
-    tables: Vec<TablePlan>,
+    pub(super) tables: Vec<TablePlan>,
     large_objects: Option<LargeObjects>,
     coverage: Coverage,
 }
 
-struct TablePlan {
-    name: String,
-    columns: Vec<Column>,
+pub(super) struct TablePlan {
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
+    /// The columns of its unique indexes.
+    pub(super) unique: Vec<Vec<String>>,
     uncovered: usize,
-    ruled: Vec<RuledColumn>,
+    pub(super) ruled: Vec<RuledColumn>,
 }
 
 impl RuleSet {
@@ -71,8 +74,9 @@ impl RuleSet {
             decisions.push(columns?);
         }
         let mut plans = Vec::with_capacity(tables.len());
-        for (table, decisions) in tables.iter().zip(&decisions) {
-            plans.push(plan_table(table, decisions, key, &mut coverage)?);
+        let places = places::of(tables);
+        for ((table, decisions), places) in tables.iter().zip(&decisions).zip(&places) {
+            plans.push(plan_table(table, decisions, places, key, &mut coverage)?);
         }
         checks::unique(tables, &decisions, key)?;
         checks::foreign_keys(tables, &decisions)?;
@@ -249,6 +253,7 @@ fn column_rank(key: &str, column: &Column) -> Option<(u8, usize)> {
 fn plan_table(
     table: &Table,
     decisions: &[Option<&NameRule>],
+    places: &[String],
     key: &Key,
     coverage: &mut Coverage,
 ) -> Result<TablePlan> {
@@ -271,20 +276,28 @@ fn plan_table(
         let verdict = if rule.rule.keeps() { Verdict::Kept } else { Verdict::Masked };
         coverage.entries.push(entry(verdict, Some(rule)));
         let room = column.max_chars.map(|chars| chars as usize);
-        let place = checks::place(table, column);
-        let action = Action::compile(&rule.rule, key, Site { place: &place, room })
+        let place = places.get(index).map_or("", String::as_str);
+        let mut action = Action::compile(&rule.rule, key, Site { place, room })
             .map_err(|error| error.context(checks::refusal(table, column, rule)))?;
         checks::column(table, column, rule, &action)?;
+        let record = RowRecord::of(table, column, &mut action)?;
         if !matches!(action, Action::Keep) {
             ruled.push(RuledColumn {
                 index,
                 name: column.name.clone(),
                 action,
                 kind: copytext::Kind { form: checks::form(column), padded: checks::padded(column) },
+                record,
             });
         }
     }
-    Ok(TablePlan { name: table.full_name(), columns: table.columns.clone(), uncovered, ruled })
+    Ok(TablePlan {
+        name: table.full_name(),
+        columns: table.columns.clone(),
+        unique: table.unique.clone(),
+        uncovered,
+        ruled,
+    })
 }
 
 impl PostgresPlan {
@@ -310,7 +323,7 @@ impl PostgresPlan {
         Coverage { entries: entries.cloned().collect(), remarks: Vec::new() }
     }
 
-    fn table(&self, table: usize) -> Result<&TablePlan> {
+    pub(super) fn table(&self, table: usize) -> Result<&TablePlan> {
         self.tables
             .get(table)
             .ok_or_else(|| Error::failed(format!("the rules know no table number {table}")))
@@ -356,12 +369,13 @@ impl PostgresPlan {
         if field.is_empty() && !matches!(ruled.action, Action::Null) {
             return Ok(Some(String::new()));
         }
-        mask_field(&mut ruled.clone(), &mut Buffers::new(), &field, &mut out).map_err(
-            |problem| {
-                let place = format!("column `{}` of {}", ruled.name, plan.name);
-                problem.into_error(&place, |path| format!("add \"{path}\" to its json rule"))
-            },
-        )?;
+        let mut ruled = ruled.clone();
+        // What is drawn per row is shown for a row that does not exist.
+        ruled.action.each_masker(&mut |masker| masker.own_record(b"preview"));
+        mask_field(&mut ruled, &mut Buffers::new(), &field, &mut out).map_err(|problem| {
+            let place = format!("column `{}` of {}", ruled.name, plan.name);
+            problem.into_error(&place, |path| format!("add \"{path}\" to its json rule"))
+        })?;
         if out == copytext::NULL {
             return Ok(None);
         }

@@ -10,7 +10,7 @@ use super::pseudonym::Key;
 use super::rules::{NameRule, OnError, Rule};
 use super::transformers::{Effect, Form, Length};
 use crate::error::{Error, Result};
-use crate::store::shape::{BaseType, Column, ForeignKey, Spelling, Table};
+use crate::store::shape::{BaseType, Column, Digits, ForeignKey, Spelling, Table};
 
 type Decisions<'a> = [Vec<Option<&'a NameRule>>];
 
@@ -36,7 +36,7 @@ pub(crate) fn form(column: &Column) -> Form {
     }
 }
 
-fn scale(spelling: Spelling) -> Option<u16> {
+fn scale(spelling: Spelling) -> Option<Digits> {
     if let Spelling::Scaled(digits) = spelling { Some(digits) } else { None }
 }
 

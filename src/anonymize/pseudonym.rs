@@ -3,22 +3,34 @@
 //! `HKDF-SHA-256(secret)` gives every domain a sub-key of its own; `HMAC-SHA-256(sub-key,
 //! normalized value)` gives every value 256 bits that nobody without the key can guess or
 //! reverse. Words are drawn from those bits, so the mapping needs no state and no order.
+//!
+//! Whoever holds masked data and knows one original can try keys against them, as fast as a hash
+//! is computed. That the key cannot be guessed is all that stands against it, which is why weak
+//! ones are refused. The fingerprint, which stands in every manifest, is no such help: each try
+//! against it costs [`FINGERPRINT_MEMORY`].
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
+use argon2::{Algorithm, Argon2, Params, Version};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use sha2::block_api::compress256;
 
 use crate::config::secret::Secret;
+use crate::config::strength;
 use crate::error::{Error, Result};
 
 /// The version of the mapping. Raise it whenever a pseudonym changes for the same key and value:
 /// the fingerprint changes with it, so that old and new pseudonyms are never mixed.
-pub const MAPPING_VERSION: u32 = 1;
+pub const MAPPING_VERSION: u32 = 2;
 
-/// The shortest secret that is accepted, in bytes.
-pub const MIN_KEY_BYTES: usize = 32;
+/// What a fingerprint costs to derive: memory in KiB. With [`FINGERPRINT_PASSES`] a tenth of a
+/// second, which a job pays once and a guesser for each key.
+pub const FINGERPRINT_MEMORY: u32 = 64 << 10;
+
+/// How often that memory is gone through.
+const FINGERPRINT_PASSES: u32 = 3;
 
 /// The 256 bits of one value in one domain.
 pub type Digest = [u8; 32];
@@ -27,6 +39,8 @@ pub type Digest = [u8; 32];
 #[derive(Clone)]
 pub struct Key {
     root: Hkdf<Sha256>,
+    /// Derived when it is first asked for, once for all clones.
+    fingerprint: Arc<OnceLock<String>>,
 }
 
 impl fmt::Debug for Key {
@@ -36,30 +50,45 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Takes a secret of at least [`MIN_KEY_BYTES`] bytes as it is, never decoded.
+    /// Takes a secret as it is, never decoded, if it is one: see [`strength`].
+    ///
+    /// # Errors
+    ///
+    /// Exit 2 when it is too short or can be guessed.
     pub fn new(secret: &Secret) -> Result<Self> {
-        let bytes = secret.expose().as_bytes();
-        if bytes.len() < MIN_KEY_BYTES {
-            return Err(Error::usage(format!(
-                "the anonymization key has {} bytes and needs at least {MIN_KEY_BYTES}",
-                bytes.len()
-            ))
-            .hint("make one with: openssl rand -base64 32"));
-        }
+        strength::check(secret, "the anonymization key")?;
         let salt = format!("pfdata anonymize v{MAPPING_VERSION}");
-        Ok(Self { root: Hkdf::new(Some(salt.as_bytes()), bytes) })
+        let root = Hkdf::new(Some(salt.as_bytes()), secret.expose().as_bytes());
+        Ok(Self { root, fingerprint: Arc::default() })
     }
 
-    /// Tells two keys and two versions of the mapping apart without revealing either key:
-    /// `v1-` and 16 hex digits of an HKDF output that nothing else uses.
-    pub fn fingerprint(&self) -> String {
-        let mut bytes = [0u8; 8];
-        self.expand(b"fingerprint", &mut bytes);
-        let mut text = format!("v{MAPPING_VERSION}-");
-        for byte in bytes {
-            text.push_str(&format!("{byte:02x}"));
+    /// Tells two keys and two versions of the mapping apart without revealing either key: `v2-`
+    /// and 16 hex digits. They are Argon2id of an HKDF output that nothing else uses, so that
+    /// they are no cheap way to try keys. Blocks for a tenth of a second when first asked for.
+    ///
+    /// # Errors
+    ///
+    /// Exit 1 when the memory that it takes is not there.
+    pub fn fingerprint(&self) -> Result<String> {
+        if let Some(known) = self.fingerprint.get() {
+            return Ok(known.clone());
         }
-        text
+        let mut derived = [0u8; 32];
+        self.expand(b"fingerprint", &mut derived);
+        let mut bytes = [0u8; 8];
+        let salt = format!("pfdata fingerprint v{MAPPING_VERSION}");
+        Params::new(FINGERPRINT_MEMORY, FINGERPRINT_PASSES, 1, Some(bytes.len()))
+            .map(|cost| Argon2::new(Algorithm::Argon2id, Version::V0x13, cost))
+            .and_then(|argon| argon.hash_password_into(&derived, salt.as_bytes(), &mut bytes))
+            .map_err(|error| {
+                Error::failed("the fingerprint of the anonymization key cannot be derived")
+                    .because(error.to_string())
+                    .hint(format!("it takes {} MiB of memory", FINGERPRINT_MEMORY >> 10))
+            })?;
+        let mut digits = Vec::with_capacity(2 * bytes.len());
+        hex(&bytes, &mut digits);
+        let text = format!("v{MAPPING_VERSION}-{}", String::from_utf8_lossy(&digits));
+        Ok(self.fingerprint.get_or_init(|| text).clone())
     }
 
     /// The keyed function of one identity domain.
@@ -67,6 +96,7 @@ impl Key {
         let (kind, name) = match domain {
             Domain::Link(name) => ("link", name.as_str()),
             Domain::Place(name) => ("place", name.as_str()),
+            Domain::By(name) => ("by", name.as_str()),
         };
         let mut sub_key = [0u8; 32];
         self.expand(format!("{kind}\0{name}").as_bytes(), &mut sub_key);
@@ -89,6 +119,8 @@ pub(crate) enum Domain {
     Link(String),
     /// One place without a link.
     Place(String),
+    /// All places whose values are drawn by the same field or the same link of `by`.
+    By(String),
 }
 
 /// HMAC-SHA-256 (RFC 2104) with its key already absorbed: the states of both hashes after their
@@ -125,6 +157,16 @@ impl Keyed {
             state
         };
         Self { inner: absorbed(0x36), outer: absorbed(0x5c) }
+    }
+
+    /// Equal for equal keys alone; never to be shown, as it gives the key away.
+    pub(crate) fn identity(&self) -> [u32; 8] {
+        self.inner
+    }
+
+    /// A keyed function of its own for each name.
+    pub(crate) fn below(&self, name: &[u8]) -> Self {
+        Self::new(&self.digest(name))
     }
 
     /// The bits of one value.
@@ -258,25 +300,52 @@ mod tests {
         Key::new(&Secret::new(text)).unwrap()
     }
 
+    const STRONG: &str = "Zp9xV2mQ7tLr0sWbNc4KfJhYd8EuGa1i3oTnR6XMzPk";
+
     #[test]
-    fn short_keys_are_refused_and_never_shown() {
+    fn weak_keys_are_refused_and_no_key_is_shown() {
         let error = Key::new(&Secret::new("x".repeat(31))).unwrap_err();
-        assert!(error.to_string().contains("31 bytes"), "{error}");
-        assert!(!format!("{:?}", key(&"k".repeat(32))).contains('k'));
+        assert!(error.to_string().contains("32 bytes"), "{error}");
+        for weak in [" ".repeat(32), "changeme".repeat(5), "correct horse ".repeat(4)] {
+            let error = Key::new(&Secret::new(&*weak)).unwrap_err();
+            assert!(error.to_string().contains("must be worth at least 128"), "{error}");
+            assert!(!format!("{error:?}").contains(&weak), "{error:?}");
+        }
+        assert_eq!(format!("{:?}", key(STRONG)), "Key(…)");
     }
 
     #[test]
     fn fingerprints_tell_keys_apart_and_hold_the_version() {
-        let (a, b) = (key(&"a".repeat(32)), key(&"b".repeat(32)));
-        assert_ne!(a.fingerprint(), b.fingerprint());
-        assert_eq!(a.fingerprint(), key(&"a".repeat(32)).fingerprint());
-        assert!(a.fingerprint().starts_with("v1-"));
-        assert_eq!(a.fingerprint().len(), 19);
+        let other = STRONG.replace('Z', "z");
+        let (a, b) = (key(STRONG).fingerprint().unwrap(), key(&other).fingerprint().unwrap());
+        assert_ne!(a, b);
+        // Pinned: it is compared with what older manifests hold.
+        assert_eq!(a, "v2-49eedd0e9a187d45");
+        assert_eq!(a, key(STRONG).fingerprint().unwrap());
+    }
+
+    #[test]
+    fn a_fingerprint_is_derived_once_and_is_nothing_that_is_cheap() {
+        let key = key(STRONG);
+        let copy = key.clone();
+        let first = key.fingerprint().unwrap();
+        assert_eq!(copy.fingerprint.get(), Some(&first), "clones share it");
+        let start = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert_eq!(copy.fingerprint().unwrap(), first);
+        }
+        assert!(start.elapsed() < std::time::Duration::from_millis(50), "it is derived again");
+        let mut cheap = [0u8; 32];
+        key.expand(b"fingerprint", &mut cheap);
+        let mut digits = Vec::new();
+        hex(&cheap, &mut digits);
+        let digits = String::from_utf8(digits).unwrap();
+        assert!(!digits.contains(first.trim_start_matches("v2-")));
     }
 
     #[test]
     fn domains_are_independent() {
-        let key = key(&"a".repeat(32));
+        let key = key(STRONG);
         let of = |domain: Domain| key.domain(&domain).digest(b"value");
         let digests = [
             of(Domain::Link("email".into())),

@@ -22,10 +22,24 @@ pub struct Definition {
     pub effect: Effect,
     /// Whether its values depend on the key, so that a `link` means something.
     pub keyed: bool,
+    /// What its values are drawn from.
+    pub draws: Draws,
     /// Whether different originals stay different.
     pub unique: Uniqueness,
     /// Checks the arguments of a rule; the error says what is wrong with them.
     pub build: fn(&Arguments<'_>) -> Result<Box<dyn Transformer>, String>,
+}
+
+/// What a keyed transformer draws its values from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draws {
+    /// The original: equal ones give equal values.
+    Original,
+    /// The record that holds it, and nothing of the original: with few outputs, equal values for
+    /// equal originals would be a substitution that a count undoes.
+    Record,
+    /// With `by`, the record; the original is moved by what is drawn. Without, the original.
+    Shift,
 }
 
 /// Whether different originals give different values.
@@ -91,6 +105,25 @@ impl ParameterKind {
             Self::Scalar => "a string, a number or true or false",
             Self::Scalars => "a list of strings, numbers or booleans",
         }
+    }
+}
+
+impl Definition {
+    /// What a rule without `by` gives away, in a sentence that begins with the rule.
+    pub fn warning(&self) -> Option<&'static str> {
+        if self.draws != Draws::Shift {
+            return None;
+        }
+        Some(match self.name {
+            "date_shift" => {
+                "moves equal days alike and others apart: it shows who shares a day, and the order \
+                 and the intervals of one person's dates are lost; say by = FIELD"
+            }
+            _ => {
+                "gives equal numbers equal noise: it shows who shares a number, and the ratios of \
+                 one person's numbers are lost; say by = FIELD"
+            }
+        })
     }
 }
 

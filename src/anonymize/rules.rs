@@ -16,7 +16,7 @@ use super::pattern::Pattern;
 use super::problems::Problems;
 use super::registry::Definition;
 use super::transformers::{Arguments, Literal, Transformer};
-use crate::config::policy::Permit;
+use crate::config::policy::StructurePermit;
 use crate::error::{Error, OrFail, Result};
 use crate::store::StoreKind;
 
@@ -181,6 +181,11 @@ impl Spec {
         (self.definition.build)(&arguments).map_err(|reason| {
             Error::usage(format!("{}: `{}` {reason}", self.at, self.definition.name))
         })
+    }
+
+    /// What the rule gives away for want of a `by`.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        if self.by.is_none() { self.definition.warning() } else { None }
     }
 
     /// Whether both map equal values alike.
@@ -363,8 +368,8 @@ impl RuleSet {
     /// The permit under which a masked snapshot stores what holds no data of its own: schemas,
     /// options, indexes, the settings of a database. Rows, documents and keys get theirs from the
     /// transforms.
-    pub fn permit_for_structure(&self) -> Permit {
-        Permit::ruled(&Applied(()))
+    pub fn permit_for_structure(&self) -> StructurePermit {
+        StructurePermit::ruled(&Applied(()))
     }
 
     /// How many files there are.

@@ -8,11 +8,11 @@ use crate::config::secret::Secret;
 use crate::error::{Error, Result};
 use crate::pipeline::block::Block;
 use crate::pipeline::transform::{BlockTransform, ElementVerdict, KeyKind, KeyTransform};
-use crate::store::shape::{BaseType, Collection, Column, ForeignKey, Spelling, Table};
+use crate::store::shape::{BaseType, Collection, Column, Digits, ForeignKey, Spelling, Table};
 
 /// The key of every test.
 pub(crate) fn key() -> Key {
-    Key::new(&Secret::new("a key for tests, of 32 bytes or more")).unwrap()
+    Key::new(&Secret::new("0fT3vLq8YbXw2RzKc6HnUe9MsAj5DgPi7WkQo1VtSrE")).unwrap()
 }
 
 /// A rule set of one file, without its version line.
@@ -67,10 +67,14 @@ pub(crate) fn column(name: &str, type_name: &str) -> Column {
 /// What the catalog says of a type that Postgres formats so.
 fn spelling(type_name: &str) -> Spelling {
     let (name, arguments) = type_name.split_once('(').unwrap_or((type_name, ""));
-    let scale = arguments.trim_end_matches(')').split_once(',').map_or("0", |(_, scale)| scale);
+    let arguments = arguments.trim_end_matches(')');
+    let (precision, scale) = arguments.split_once(',').unwrap_or((arguments, "0"));
     match name {
         "character" => Spelling::Padded,
-        "numeric" if !arguments.is_empty() => Spelling::Scaled(scale.parse().unwrap()),
+        "numeric" if !arguments.is_empty() => Spelling::Scaled(Digits {
+            precision: precision.parse().unwrap(),
+            scale: scale.parse().unwrap(),
+        }),
         "real" => Spelling::Single,
         "cidr" => Spelling::Network,
         _ => Spelling::Usual,
@@ -86,6 +90,7 @@ pub(crate) fn table(name: &str, columns: &[(&str, &str)]) -> Table {
         columns: columns.iter().map(|(name, type_name)| column(name, type_name)).collect(),
         parents: Vec::new(),
         unique: Vec::new(),
+        primary_key: Vec::new(),
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         pages: 0,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{App, Outcome};
 use crate::error::Result;
-use crate::job::repositories;
+use crate::job::{classes, repositories};
 use crate::output::table::Table;
 use crate::output::{bytes, count};
 use crate::repository::manifest::Manifest;
@@ -39,6 +39,7 @@ struct Row {
     bytes_stored: u64,
     verified: Option<jiff::Timestamp>,
     damaged: bool,
+    contradicts: bool,
     note: Option<String>,
 }
 
@@ -60,7 +61,8 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
         |manifest: &Manifest| only.as_ref().is_none_or(|name| manifest.environment == *name);
     let mut rows = Vec::new();
     for (_, stored) in shelf.stored.iter().rev().filter(|(_, stored)| wanted(&stored.manifest)) {
-        rows.push(row(stored)?);
+        let contradicts = !classes::contradictions(&shelf, &config, stored).is_empty();
+        rows.push(row(stored, contradicts)?);
     }
     if app.printer.json {
         let broken = |found: &crate::repository::Unreadable| Broken {
@@ -99,6 +101,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
             bytes(row.bytes_stored),
             match (row.damaged, row.verified) {
                 (true, _) => "DAMAGED".to_owned(),
+                (false, _) if row.contradicts => "CONTRADICTS".to_owned(),
                 (false, Some(at)) => at.strftime("%Y-%m-%d").to_string(),
                 (false, None) => "—".to_owned(),
             },
@@ -109,7 +112,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn row(stored: &Stored) -> Result<Row> {
+fn row(stored: &Stored, contradicts: bool) -> Result<Row> {
     let manifest = &stored.manifest;
     let verified = facts::last_verified(&stored.folder)?;
     let collections = manifest.stores.iter().flat_map(|store| &store.collections);
@@ -124,6 +127,7 @@ fn row(stored: &Stored) -> Result<Row> {
         records: collections.map(|collection| collection.records).sum(),
         bytes_plain: manifest.bytes_plain(),
         bytes_stored: manifest.bytes_stored(),
+        contradicts,
         damaged: verified.as_ref().is_some_and(|fact| !fact.passed),
         verified: verified.filter(|fact| fact.passed).map(|fact| fact.at),
         note: manifest.note.clone(),

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod config;
+mod init;
 mod list;
 mod man;
 mod refresh;
@@ -23,6 +24,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Environment, policy::Class};
 use crate::error::{Error, Kind, OrFail, Result};
+use crate::hardening;
 use crate::job::Run;
 use crate::job::stop::{Stop, interrupted};
 use crate::output::logging::{self, LogFormat};
@@ -95,6 +97,8 @@ enum LogFormatArg {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Record that an environment is of another class
+    Init(init::Arguments),
     /// Take a snapshot of an environment's stores
     Snapshot(snapshot::Arguments),
     /// Load a snapshot into an environment and swap it in
@@ -146,6 +150,8 @@ struct App {
 
 /// Runs the process: everything but the exit itself.
 pub fn main() -> ExitCode {
+    // Before anything is read; what came of it is told once it is known how.
+    let hardened = hardening::no_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -167,7 +173,7 @@ pub fn main() -> ExitCode {
     };
     logging::start(format, globals.verbose);
     let app = App { printer, config_dir: globals.config_dir.clone(), run: Run::default() };
-    let code = match run(&app, cli.command) {
+    let code = match hardened.and_then(|()| run(&app, cli.command)) {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::Findings) => Kind::Findings.exit_code(),
         Err(error) => {
@@ -228,6 +234,7 @@ async fn interruptible(stop: Stop, work: impl Future<Output = Result<Outcome>>) 
 
 async fn dispatch(app: &App, command: Command) -> Result<Outcome> {
     match command {
+        Command::Init(arguments) => init::run(app, arguments).await,
         Command::Snapshot(arguments) => snapshot::run(app, arguments).await,
         Command::Restore(arguments) => restore::run(app, arguments).await,
         Command::Refresh(arguments) => refresh::run(app, arguments).await,

@@ -1,10 +1,11 @@
 //! `pfdata show SNAPSHOT`.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{App, Outcome};
 use crate::error::Result;
-use crate::job::repositories;
+use crate::job::{classes, repositories};
 use crate::output::table::Table;
 use crate::output::{bytes, count};
 use crate::repository::manifest::Manifest;
@@ -22,16 +23,27 @@ pub(super) struct Arguments {
 pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     let config = app.config(None)?;
     let wanted = repositories::parse(&config, &arguments.snapshot)?;
-    let stored = repositories::shelf(&config)?.find(&wanted, None)?;
+    let shelf = repositories::shelf(&config)?;
+    let stored = shelf.find(&wanted, None)?;
+    let contradictions = classes::contradictions(&shelf, &config, &stored);
     if app.printer.json {
-        app.printer.document("show", &stored.manifest)?;
+        let document = Document { manifest: &stored.manifest, contradictions: &contradictions };
+        app.printer.document("show", &document)?;
     } else {
-        app.printer.answer(&text(&stored.manifest))?;
+        app.printer.answer(&text(&stored.manifest, &contradictions))?;
     }
     Ok(Outcome::Done)
 }
 
-fn text(manifest: &Manifest) -> String {
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    contradictions: &'a [String],
+}
+
+fn text(manifest: &Manifest, contradictions: &[String]) -> String {
     let mut head = Table::new(&[]);
     let mut line = |name: &str, value: String| head.row([name.to_owned(), value]);
     line("snapshot", manifest.id.clone());
@@ -48,12 +60,18 @@ fn text(manifest: &Manifest) -> String {
         let digest = rules.rules_digest.get(..12).unwrap_or(&rules.rules_digest);
         line("rules", format!("{digest}, {} masked, {} kept", rules.masked, rules.kept));
         line("key", rules.key_fingerprint.clone());
+        if manifest.lacks_places() {
+            line("places", "not told: below live it is loaded nowhere".to_owned());
+        }
     }
     if let Some(note) = &manifest.note {
         line("note", note.clone());
     }
     for (key, value) in &manifest.tags {
         line("tag", format!("{key}={value}"));
+    }
+    for contradiction in contradictions {
+        line("CONTRADICTS", contradiction.clone());
     }
     let mut text = head.render();
     for store in &manifest.stores {
@@ -91,6 +109,11 @@ fn text(manifest: &Manifest) -> String {
         }
         table.right(&[1, 2, 3]);
         text.push_str(&table.render());
+        for found in &store.structure {
+            let more = if found.count > found.names.len() as u64 { ", …" } else { "" };
+            let names = found.names.join(", ");
+            text.push_str(&format!("\n  carried: {} {}: {names}{more}", found.count, found.kind));
+        }
         for remark in &store.remarks {
             text.push_str(&format!("\n  note: {remark}"));
         }

@@ -6,10 +6,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{App, Outcome};
+use crate::config::Environment;
+use crate::config::policy::Class;
 use crate::error::Result;
-use crate::job::load;
-use crate::job::repositories;
+use crate::job::classes::{self, Known};
+use crate::job::{load, repositories};
 use crate::output::table::Table;
+use crate::repository::Repository;
 use crate::repository::lease::Lease;
 use crate::store::StoreKind;
 
@@ -36,7 +39,24 @@ struct Row {
     holds: BTreeMap<StoreKind, load::Holds>,
     running: Vec<String>,
     crashed: Vec<Crash>,
+    /// The stores of an environment below `live` that hold real data.
+    raw: Vec<StoreKind>,
+    /// Why snapshots of it and loads into it are refused: its file says another class.
+    unsettled: Option<String>,
+    /// The newest change of its class.
+    reclassified: Option<Change>,
     problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    from: Class,
+    to: Class,
+    reason: String,
+    at: jiff::Timestamp,
+    by: String,
+    #[serde(skip)]
+    told: String,
 }
 
 #[derive(Serialize)]
@@ -61,9 +81,11 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
         Some(name) => vec![config.environment(name)?.name],
         None => config.environments(),
     };
+    // Every repository has a say in what each environment is.
+    let shelf = repositories::shelf(&config).ok();
     let mut rows = Vec::new();
     for name in names {
-        rows.push(row(&config, &name)?);
+        rows.push(row(&config, &name, shelf.as_ref())?);
     }
     if app.printer.json {
         app.printer.document("status", &Document { environments: rows })?;
@@ -73,7 +95,11 @@ pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn row(config: &crate::config::Config, name: &str) -> Result<Row> {
+fn row(
+    config: &crate::config::Config,
+    name: &str,
+    shelf: Option<&repositories::Shelf>,
+) -> Result<Row> {
     let environment = config.environment(name)?;
     let mut row = Row {
         environment: environment.name.clone(),
@@ -84,8 +110,22 @@ fn row(config: &crate::config::Config, name: &str) -> Result<Row> {
         holds: BTreeMap::new(),
         running: Vec::new(),
         crashed: Vec::new(),
+        raw: Vec::new(),
+        unsettled: None,
+        reclassified: None,
         problem: None,
     };
+    if let Some(shelf) = shelf {
+        row.unsettled = classes::settled(shelf, &environment).err().map(|error| error.to_string());
+        row.reclassified = classes::newest_change(shelf, &environment.name).map(|record| Change {
+            from: record.from,
+            to: record.to,
+            reason: record.reason.clone(),
+            at: record.at,
+            by: record.by.clone(),
+            told: classes::told(record),
+        });
+    }
     let main = match repositories::open_main(&environment, false) {
         Ok(main) => main,
         Err(error) => {
@@ -97,18 +137,22 @@ fn row(config: &crate::config::Config, name: &str) -> Result<Row> {
         Ok(shelf) => row.newest_snapshot = newest(&shelf, &environment.name),
         Err(error) => row.problem = Some(error.message().to_owned()),
     }
-    if let Err(error) = look(&mut row, main.root()) {
+    if let Err(error) = look(&mut row, &environment, &main) {
         row.problem = Some(error.to_string());
     }
     Ok(row)
 }
 
 /// What the leases and journals of an environment tell.
-fn look(row: &mut Row, root: &std::path::Path) -> Result<()> {
-    row.holds = load::holds(root, &row.environment)?;
-    let running = Lease::holders(root, &row.environment)?;
+fn look(row: &mut Row, environment: &Environment, main: &Repository) -> Result<()> {
+    let journals = repositories::journals(environment, main)?;
+    row.holds = load::holds(&journals)?;
+    if environment.class != Class::Live {
+        row.raw = Known::read(environment)?.raw(environment);
+    }
+    let running = Lease::holders(main.root(), &row.environment)?;
     row.running = running.iter().map(crate::repository::process::Holder::describe).collect();
-    for crashed in load::crashed(root, &row.environment)? {
+    for crashed in load::crashed(&journals)? {
         row.crashed.push(Crash {
             job: crashed.journal.job().to_owned(),
             command: crashed.record.command.word(),
@@ -152,6 +196,21 @@ fn text(rows: &[Row]) -> String {
     }
     let mut text = table.render();
     for row in rows {
+        if !row.raw.is_empty() {
+            text.push_str(&format!(
+                "\n{}: ALARM: {} holds real data, and the environment is {}; refresh it from an \
+                 anonymized snapshot",
+                row.environment,
+                row.raw.iter().map(|store| store.word()).collect::<Vec<_>>().join(", "),
+                row.class
+            ));
+        }
+        if let Some(unsettled) = &row.unsettled {
+            text.push_str(&format!("\n{}: {unsettled}", row.environment));
+        }
+        if let Some(change) = &row.reclassified {
+            text.push_str(&format!("\n{}: {}", row.environment, change.told));
+        }
         for running in &row.running {
             text.push_str(&format!("\n{}: running: {running}", row.environment));
         }
@@ -184,7 +243,11 @@ fn held(holds: &BTreeMap<StoreKind, load::Holds>) -> String {
 }
 
 fn state(row: &Row) -> String {
-    if row.crashed.iter().any(|crash| crash.swapping) {
+    if !row.raw.is_empty() {
+        "RAW DATA".to_owned()
+    } else if row.unsettled.is_some() {
+        "CLASS DIFFERS".to_owned()
+    } else if row.crashed.iter().any(|crash| crash.swapping) {
         "HALF-SWAPPED".to_owned()
     } else if !row.crashed.is_empty() {
         "crashed job".to_owned()

@@ -12,9 +12,6 @@ use crate::error::{Error, Result};
 pub(super) enum Command {
     /// Not built yet
     #[command(hide = true)]
-    Init(Rest),
-    /// Not built yet
-    #[command(hide = true)]
     Anonymize(Rest),
     /// Not built yet
     #[command(hide = true)]
@@ -65,7 +62,6 @@ impl Command {
     /// Refuses.
     pub(super) fn run(&self) -> Result<Outcome> {
         let name = match self {
-            Self::Init(_) => "init",
             Self::Anonymize(_) => "anonymize",
             Self::Migrate(_) => "migrate",
             Self::Retention(_) => "retention",

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::{App, Outcome};
 use crate::error::{Error, Result};
-use crate::job::repositories;
 use crate::job::verify::{self, Report};
+use crate::job::{classes, repositories};
 use crate::output::table::Table;
 use crate::output::{bytes, count, duration};
 
@@ -47,7 +47,8 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     }
     let mut reports = Vec::new();
     for stored in &wanted {
-        reports.push(verify::snapshot(stored).await?);
+        let contradictions = classes::contradictions(&shelf, &config, stored);
+        reports.push(verify::snapshot(stored, contradictions).await?);
     }
     let broken = if arguments.all { shelf.unreadable.as_slice() } else { &[] };
     let unreadable: Vec<String> =

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Shared;
 use super::data::Data;
 use super::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use super::layers::Loaded;
@@ -13,7 +12,9 @@ use super::reader::Reader;
 use super::repository::{self, RepositoryLocation};
 use super::secret::Secret;
 use super::sets::{PREVIOUS, RAW, SetSettings};
+use super::strength;
 use super::unbuilt::{self, JobKind};
+use super::{Config, Shared};
 use super::{known, store_mongodb, store_postgres, store_redis};
 use crate::error::{Error, Result};
 use crate::store::StoreKind;
@@ -21,22 +22,13 @@ use crate::store::StoreKind;
 /// The folder of rules where none is configured.
 const RULES: &str = "anonymizers";
 
-/// The shortest key, in bytes.
-const KEY_BYTES: usize = 32;
-
-const CLASSES: [(&str, Class); 4] = [
-    ("live", Class::Live),
-    ("production-like", Class::ProductionLike),
-    ("anonymized", Class::Anonymized),
-    ("synthetic", Class::Synthetic),
-];
 
 /// Checks everything of an environment that can be checked without resolving a reference.
 pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     let reader = Reader::checking(loaded);
     Data::read(reader)?;
-    let class = reader.word("data.class", &CLASSES)?;
-    if loaded.own_data && class.is_none() && !reader.present("data.class") {
+    let class = read_class(reader)?;
+    if loaded.own_data && class.is_none() {
         return Err(class_missing(reader));
     }
     reader.flag("data.protected")?;
@@ -46,8 +38,21 @@ pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
+/// The class, as it stands in a file: a reference would let somebody else say it.
+fn read_class(reader: Reader<'_>) -> Result<Option<Class>> {
+    let path = "data.class";
+    let class = reader.word(path, &Class::WORDS)?;
+    if reader.present(path) && reader.template(path)?.is_none_or(|text| text.as_literal().is_none())
+    {
+        let origin = reader.origin(path);
+        return Err(Error::usage(format!("{origin}: `{path}` cannot be a reference"))
+            .hint("write the word itself, so that who reviews the file sees it"));
+    }
+    Ok(class)
+}
+
 fn class_missing(reader: Reader<'_>) -> Error {
-    let words: Vec<_> = CLASSES.iter().map(|(word, _)| *word).collect();
+    let words: Vec<_> = Class::WORDS.iter().map(|(word, _)| *word).collect();
     let file = &reader.loaded().file;
     Error::usage(format!("{file}: class must be given (`data.class`)"))
         .hint(format!("one of {}", words.join(", ")))
@@ -148,7 +153,7 @@ impl fmt::Debug for Environment {
 impl Environment {
     pub(crate) fn new(stores: Stores) -> Result<Self> {
         let reader = stores.reader();
-        let class = reader.word("data.class", &CLASSES)?;
+        let class = read_class(reader)?;
         Ok(Self {
             name: stores.name().to_owned(),
             class: class.ok_or_else(|| class_missing(reader))?,
@@ -162,6 +167,11 @@ impl Environment {
     /// Its file as the user would name it, for messages.
     pub fn file(&self) -> &str {
         &self.stores.loaded().file
+    }
+
+    /// The configuration that it is of.
+    pub fn config(&self) -> Config {
+        Config { shared: Arc::clone(&self.stores.shared) }
     }
 
     /// The folder that relative paths start from: the parent of the configuration folder.
@@ -218,7 +228,7 @@ impl Environment {
     }
 
     /// A snapshot set with its own repository, else the environment's. `previous`, pfdata's own
-    /// set, is there too: unmasked, in the environment's repository.
+    /// set, is there too: it is unmasked, and that of a live environment lies where its raw set lies.
     ///
     /// # Errors
     /// Exit 2 when there is no such set or no repository for it.
@@ -234,10 +244,12 @@ impl Environment {
         if name == PREVIOUS {
             options.name = PREVIOUS.to_owned();
             (options.schedule, options.retention) = (None, None);
-            let (repository, repository_id) = (self.repository()?, self.repository_id.clone());
-            return Ok(SetSettings { options, repository, repository_id });
+            if self.class != Class::Live {
+                let (repository, repository_id) = (self.repository()?, self.repository_id.clone());
+                return Ok(SetSettings { options, repository, repository_id });
+            }
         }
-        let at = |key: &str| format!("data.snapshots.{name}.{key}");
+        let at = |key: &str| format!("data.snapshots.{stands_for}.{key}");
         let own_id = reader.filled(&at("repository_id"))?;
         let (repository, repository_id) = match repository::read(reader, &at("repository"))? {
             Some(own) => (own, own_id),
@@ -251,23 +263,17 @@ impl Environment {
         self.data.sets.iter().map(|set| set.name.clone()).collect()
     }
 
-    /// The key of the pseudonyms: at least 32 bytes, to be used through HKDF, never decoded.
-    /// `None` when none is configured.
+    /// The key of the pseudonyms: to be used through HKDF, never decoded. `None` when none is
+    /// configured.
     ///
     /// # Errors
-    /// Exit 2 when it is too short, or a reference that it needs is not set.
+    /// Exit 2 when it is too [weak](strength), or a reference that it needs is not set.
     pub fn anonymize_key(&self) -> Result<Option<Secret>> {
         let path = "data.anonymize.key";
         let reader = self.stores.reader();
-        let Some(key) = reader.text(path)? else { return Ok(None) };
-        if key.len() < KEY_BYTES {
-            let origin = reader.origin(path);
-            return Err(Error::usage(format!(
-                "{origin}: `{path}` must be at least {KEY_BYTES} bytes long"
-            ))
-            .hint("make one with `openssl rand -base64 48`"));
-        }
-        Ok(Some(Secret::new(key)))
+        let Some(key) = reader.text(path)?.map(Secret::new) else { return Ok(None) };
+        strength::check(&key, &format!("{}: `{path}`", reader.origin(path)))?;
+        Ok(Some(key))
     }
 
     /// The folder of rule files; `None` when it was not configured and is not there, which means

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::origin::Origin;
 use super::outside::{read_file, run_command};
 use super::secret::Secret;
+use super::withheld::Withheld;
 use crate::error::{Error, Result};
 
 /// A piece of a string. Not `Debug`: a literal may be a secret.
@@ -131,6 +132,8 @@ pub(crate) struct Context {
     pub(crate) dotenv: Arc<Variables>,
     /// What commands have printed, so that a secret manager is asked once.
     pub(crate) commands: Arc<Mutex<HashMap<String, Secret>>>,
+    /// What commands do not get to see.
+    pub(crate) withheld: Arc<Withheld>,
 }
 
 /// Whether `${cmd:…}` may be run.
@@ -200,7 +203,7 @@ impl Context {
         if commands == Commands::Refuse {
             return Err(Error::usage("its `${cmd:…}` is not run for a comparison"));
         }
-        let output = Secret::new(run_command(line, &self.base)?);
+        let output = Secret::new(run_command(line, &self.base, &self.withheld)?);
         cache().insert(line.to_owned(), output.clone());
         Ok(output)
     }

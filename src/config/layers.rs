@@ -15,6 +15,7 @@ use super::interpolate::{Context, Variables};
 use super::known::{self, Kind, folded};
 use super::origin::{Layer, Origin};
 use super::outside::read_text;
+use super::withheld::Withheld;
 use super::{dotenv, names};
 use crate::error::{Error, OrFail, Result};
 
@@ -118,8 +119,14 @@ pub(crate) fn load(
             secrets,
             dotenv: Arc::clone(&dotenv),
             commands: Arc::clone(&commands),
+            withheld: Arc::default(),
         };
         loaded.push(Loaded { name: name.clone(), file, own_data, tree, context });
+    }
+    // The command of one environment is not to see the key of another.
+    let withheld = Arc::new(Withheld::of(&loaded));
+    for loaded in &mut loaded {
+        loaded.context.withheld = Arc::clone(&withheld);
     }
     Ok(loaded)
 }
@@ -232,9 +239,27 @@ impl Override {
         let mut alone = Node::empty(&self.source);
         alone.set(&path, node.clone());
         known::check(&alone)?;
+        refuse_weakening(&alone, origin)?;
         tree.set(&path, node);
         Ok(path.first().is_some_and(|first| first == "data"))
     }
+}
+
+/// What an environment is, is written in its file, where it is reviewed: no variable says it, and
+/// none takes its protection away.
+fn refuse_weakening(given: &Node, origin: &Origin) -> Result<()> {
+    if given.at("data.class").is_some() {
+        return Err(Error::usage(format!("{origin}: `data.class` cannot be given here"))
+            .hint("it is read from config/<env>.json or config/default.json only"));
+    }
+    let weaker = given.at("data.protected").map(|node| &node.content);
+    if matches!(weaker, Some(Content::Leaf(Value::Null | Value::Bool(false)))) {
+        return Err(Error::usage(format!(
+            "{origin}: `data.protected` can only be set to true here"
+        ))
+        .hint("it is taken away in config/<env>.json or config/default.json only"));
+    }
+    Ok(())
 }
 
 /// The overrides among `variables`, in the order in which they are applied: for a named

@@ -34,9 +34,13 @@ mod show;
 mod store_mongodb;
 mod store_postgres;
 mod store_redis;
+pub mod strength;
+#[cfg(test)]
+mod strength_tests;
 mod unbuilt;
 pub mod units;
 mod wire;
+mod withheld;
 
 use std::collections::HashMap;
 use std::fmt;

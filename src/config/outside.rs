@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::withheld::Withheld;
 use crate::error::{Error, OrFail, Result};
 
 /// The most that a configuration file, a secret's file or a command's output may hold.
@@ -46,15 +47,22 @@ fn trimmed(mut text: String) -> String {
 }
 
 /// What `sh -c LINE` prints when run in `folder`, without the newlines at its end. Its standard
-/// error is thrown away, for it may hold what must not be logged. Blocks for up to 30 seconds;
-/// then the command and what it started are killed.
-pub(crate) fn run_command(line: &str, folder: &Path) -> Result<String> {
-    run_bounded(line, folder, COMMAND_TIME)
+/// error is thrown away, for it may hold what must not be logged. It gets the environment of this
+/// process without what is `withheld`. Blocks for up to 30 seconds; then the command and what it
+/// started are killed.
+pub(crate) fn run_command(line: &str, folder: &Path, withheld: &Withheld) -> Result<String> {
+    run_bounded(line, folder, withheld, COMMAND_TIME)
 }
 
-fn run_bounded(line: &str, folder: &Path, limit: Duration) -> Result<String> {
+fn run_bounded(line: &str, folder: &Path, withheld: &Withheld, limit: Duration) -> Result<String> {
     let deadline = Instant::now() + limit;
-    let mut child = Command::new("sh")
+    let mut command = Command::new("sh");
+    for (name, value) in std::env::vars_os() {
+        if withheld.hides(&name, &value) {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
         .arg("-c")
         .arg(line)
         .current_dir(folder)
@@ -78,7 +86,7 @@ fn run_bounded(line: &str, folder: &Path, limit: Duration) -> Result<String> {
             format!("failed with exit code {code}")
         });
         return Err(Error::usage(format!("the command of `${{cmd:…}}` {how}"))
-            .hint("run it by hand: its output is never shown here"));
+            .hint("run it by hand, without the keys and any PFDATA_… variable, which it does not get: its output is never shown here"));
     }
     if output.len() as u64 > LIMIT {
         return Err(Error::usage("the command of `${cmd:…}` printed too much"));
@@ -130,14 +138,14 @@ mod tests {
     #[test]
     fn a_command_prints_its_value() {
         let folder = Path::new("/");
-        assert_eq!(run_command("printf 'a b\\n\\n'", folder).unwrap(), "a b");
-        assert_eq!(run_command("pwd", folder).unwrap(), "/");
+        assert_eq!(run_command("printf 'a b\\n\\n'", folder, &Withheld::default()).unwrap(), "a b");
+        assert_eq!(run_command("pwd", folder, &Withheld::default()).unwrap(), "/");
     }
 
     #[test]
     fn a_failed_command_shows_neither_line_nor_output() {
         let line = "echo hidden-output; echo hidden-error >&2; exit 3";
-        let error = run_command(line, Path::new("/")).unwrap_err();
+        let error = run_command(line, Path::new("/"), &Withheld::default()).unwrap_err();
         assert_eq!(error.to_string(), "the command of `${cmd:…}` failed with exit code 3");
         assert!(!format!("{error:?}").contains("hidden"));
     }
@@ -146,7 +154,9 @@ mod tests {
     fn a_command_that_hangs_or_leaves_a_child_is_ended() {
         let start = Instant::now();
         for line in ["sleep 60", "sleep 60 & echo x"] {
-            let error = run_bounded(line, Path::new("/"), Duration::from_millis(200)).unwrap_err();
+            let error =
+                run_bounded(line, Path::new("/"), &Withheld::default(), Duration::from_millis(200))
+                    .unwrap_err();
             assert!(error.to_string().contains("did not end within"), "{error}");
         }
         assert!(start.elapsed() < Duration::from_secs(20));
@@ -154,7 +164,8 @@ mod tests {
 
     #[test]
     fn output_is_bounded() {
-        let error = run_command("head -c 9000000 /dev/zero", Path::new("/")).unwrap_err();
+        let error = run_command("head -c 9000000 /dev/zero", Path::new("/"), &Withheld::default())
+            .unwrap_err();
         assert!(error.to_string().contains("the command of"), "{error}");
     }
 }

@@ -42,7 +42,7 @@ pub async fn environment(environment: &Environment) -> Result<Vec<Checked>> {
     };
     add("repository", vec![repository(environment)]);
     if environment.class == Class::Live {
-        add("rules", vec![rule_files(environment)]);
+        add("rules", vec![rule_files(environment).await]);
     }
     // A live environment is only read, unless somebody restores into it.
     let as_target = environment.class != Class::Live;
@@ -109,12 +109,16 @@ fn repository(environment: &Environment) -> Finding {
     }
 }
 
-fn rule_files(environment: &Environment) -> Finding {
-    match rules::load(environment) {
+async fn rule_files(environment: &Environment) -> Finding {
+    let found = async {
+        let (rules, key) = rules::load(environment)?;
+        Ok((rules, super::blocking(move || key.fingerprint()).await?))
+    };
+    match found.await {
         Ok((rules, key)) => Finding {
             ok: true,
             what: "rules".to_owned(),
-            detail: format!("digest {}, key {}", &rules.digest()[..12], key.fingerprint()),
+            detail: format!("digest {}, key {key}", &rules.digest()[..12]),
             hint: None,
         },
         Err(error) => failed("rules", &error),

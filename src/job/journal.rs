@@ -3,6 +3,10 @@
 //! `jobs/<env>/<job-id>/plan.json · part-<n>.json · step-<name>.json · done.json`. A job without
 //! `done.json` whose process is gone has crashed; the next job of the environment reads its
 //! journal and finishes or undoes it.
+//!
+//! The journals of jobs that handle raw data lie in the repository of the environment's raw set,
+//! the others in its own. No journal holds a digest of what was read: one of few possible values
+//! could be found from it.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{OrFail, Result};
 use crate::repository::files;
 use crate::repository::lease::Lease;
-use crate::repository::manifest::Part;
+use crate::repository::manifest::{Part, PartKind};
 
 /// How many ended jobs of an environment are kept to be looked at.
 const ENDED_JOBS_KEPT: usize = 50;
@@ -71,9 +75,18 @@ impl Journal {
         &self.job
     }
 
-    /// A part has been stored.
+    /// A part has been stored: where, and how large it is.
     pub fn part(&self, part: &Part) -> Result<()> {
-        self.write(&format!("part-{}", part.number), part)
+        #[derive(Serialize)]
+        struct Written<'a> {
+            number: u32,
+            kind: PartKind,
+            path: &'a str,
+            bytes_stored: u64,
+        }
+        let Part { number, kind, path, bytes_stored, .. } = part;
+        let (number, kind, bytes_stored) = (*number, *kind, *bytes_stored);
+        self.write(&format!("part-{number}"), &Written { number, kind, path, bytes_stored })
     }
 
     /// A step has been taken.
@@ -107,37 +120,68 @@ impl Journal {
     }
 }
 
-/// Every job of an environment that the repository at `root` still knows, oldest first.
-pub fn jobs(root: &Path, environment: &str) -> Result<Vec<Journal>> {
-    let names = files::list_folders(&folder(root, environment))?;
-    Ok(names.iter().map(|job| Journal::at(root, environment, job)).collect())
+/// Where the journals of an environment are.
+#[derive(Debug, Clone)]
+pub struct Journals {
+    environment: String,
+    /// The repository with the leases, which tell who is running, then the others.
+    roots: Vec<PathBuf>,
 }
 
-/// The jobs that have neither ended nor are running: they crashed.
-pub fn crashed(root: &Path, environment: &str) -> Result<Vec<Journal>> {
-    let mut found = Vec::new();
-    for journal in jobs(root, environment)? {
-        let ended = journal.read::<Done>("done")?.is_some();
-        if !ended && !Lease::is_running(root, environment, &journal.job)? {
-            found.push(journal);
+impl Journals {
+    /// Those of `environment` in the repository with its leases, and in the others.
+    pub fn new(environment: &str, main: &Path, others: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut roots = vec![main.to_owned()];
+        for root in others {
+            if !roots.contains(&root) {
+                roots.push(root);
+            }
         }
+        Self { environment: environment.to_owned(), roots }
     }
-    Ok(found)
-}
 
-/// Forgets the oldest ended jobs for which `needed` says that nothing depends on them.
-pub fn prune(root: &Path, environment: &str, needed: impl Fn(&Journal) -> bool) -> Result<()> {
-    let mut ended = Vec::new();
-    for journal in jobs(root, environment)? {
-        if journal.read::<Done>("done")?.is_some() && !needed(&journal) {
-            ended.push(journal);
+    /// Every job that is still known, oldest first.
+    pub fn jobs(&self) -> Result<Vec<Journal>> {
+        let mut found = Vec::new();
+        for root in &self.roots {
+            let names = files::list_folders(&folder(root, &self.environment))?;
+            found.extend(names.iter().map(|job| Journal::at(root, &self.environment, job)));
         }
+        found.sort_by(|one, other| one.job.cmp(&other.job));
+        Ok(found)
     }
-    let surplus = ended.len().saturating_sub(ENDED_JOBS_KEPT);
-    for journal in &ended[..surplus] {
-        files::remove_folder(&journal.folder)?;
+
+    /// The journal of a job, wherever it is.
+    pub fn find(&self, job: &str) -> Result<Option<Journal>> {
+        Ok(self.jobs()?.into_iter().find(|journal| journal.job == job))
     }
-    Ok(())
+
+    /// The jobs that have neither ended nor are running: they crashed.
+    pub fn crashed(&self) -> Result<Vec<Journal>> {
+        let mut found = Vec::new();
+        for journal in self.jobs()? {
+            let ended = journal.read::<Done>("done")?.is_some();
+            if !ended && !Lease::is_running(&self.roots[0], &self.environment, &journal.job)? {
+                found.push(journal);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets the oldest ended jobs for which `needed` says that nothing depends on them.
+    pub fn prune(&self, needed: impl Fn(&Journal) -> bool) -> Result<()> {
+        let mut ended = Vec::new();
+        for journal in self.jobs()? {
+            if journal.read::<Done>("done")?.is_some() && !needed(&journal) {
+                ended.push(journal);
+            }
+        }
+        let surplus = ended.len().saturating_sub(ENDED_JOBS_KEPT);
+        for journal in &ended[..surplus] {
+            files::remove_folder(&journal.folder)?;
+        }
+        Ok(())
+    }
 }
 
 fn folder(root: &Path, environment: &str) -> PathBuf {

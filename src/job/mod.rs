@@ -1,17 +1,19 @@
 //! Jobs: one file each, `plan() → execute() → Summary`, and what they share.
 
 pub mod check;
+pub mod classes;
 pub mod coverage;
 pub mod journal;
 pub mod load;
+pub mod reclassify;
 pub mod repositories;
 pub mod rules;
 pub mod seed;
 pub mod snapshot;
 pub mod stop;
+pub(crate) mod temporary;
 pub mod verify;
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -141,16 +143,6 @@ pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await.or_fail(|| "a worker ended unexpectedly")?
-}
-
-/// A temporary folder that nobody else can look into; it goes with its handle.
-fn private_folder() -> Result<tempfile::TempDir> {
-    let mode = std::fs::Permissions::from_mode(0o700);
-    tempfile::Builder::new()
-        .prefix("pfdata-")
-        .permissions(mode)
-        .tempdir()
-        .or_fail(|| "cannot make a temporary folder")
 }
 
 /// What a worker takes its work from.

@@ -1,16 +1,50 @@
 //! Which repositories there are, and which snapshot a word means.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use super::journal::Journals;
 use crate::config::policy::Class;
+use crate::config::sets::RAW;
 use crate::config::{Config, Environment, RepositoryLocation};
 use crate::error::{Error, Kind, Result};
+use crate::repository::class::ClassRecord;
 use crate::repository::id::SnapshotRef;
 use crate::repository::{Repository, Stored, Unreadable, resolve};
 
 /// Opens the repository that an environment's leases and journals are in.
 pub fn open_main(environment: &Environment, create: bool) -> Result<Repository> {
     open(&environment.repository()?, environment.repository_id.as_deref(), create)
+}
+
+/// The repository of the raw set of an environment, which also keeps everything else of jobs that
+/// handle raw data.
+fn open_raw(environment: &Environment, create: bool) -> Result<Repository> {
+    let set = environment.set(RAW)?;
+    open(&set.repository, set.repository_id.as_deref(), create)
+}
+
+/// Where the journals of an environment are: in its own repository, and in that of its raw set.
+/// One that this host cannot name holds no journals that it could deal with.
+pub fn journals(environment: &Environment, main: &Repository) -> Result<Journals> {
+    let raw = match open_raw(environment, false) {
+        Ok(raw) => Some(raw.root().to_owned()),
+        Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Usage) => {
+            tracing::debug!(%error, "no journals of raw jobs");
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Journals::new(&environment.name, main.root(), raw))
+}
+
+/// The repository that the journal of a job goes to: that of the raw set for one that handles raw
+/// data.
+pub fn journal_root(environment: &Environment, main: &Repository, raw: bool) -> Result<PathBuf> {
+    if !raw {
+        return Ok(main.root().to_owned());
+    }
+    Ok(open_raw(environment, true)?.root().to_owned())
 }
 
 /// A repository and the id that it must have, where one is configured.
@@ -39,6 +73,28 @@ fn of(environment: &Environment) -> Vec<Wanted> {
     found
 }
 
+/// Every repository that the configuration names, with whose it is, as far as it can be opened.
+pub fn every(config: &Config) -> Vec<(String, Result<Repository>)> {
+    let mut found = Vec::new();
+    for name in config.environments() {
+        match config.environment(&name) {
+            Ok(environment) if environment.has_repository() => {
+                found.extend(of(&environment).into_iter().map(
+                    |Wanted { owner, place, .. }| {
+                        let opened = place.and_then(|(location, expected)| {
+                            open(&location, expected.as_deref(), false)
+                        });
+                        (owner, opened)
+                    },
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => found.push((name, Err(error))),
+        }
+    }
+    found
+}
+
 /// Opens a repository by its location.
 pub fn open(
     location: &RepositoryLocation,
@@ -55,6 +111,8 @@ pub struct Shelf {
     pub stored: Vec<(Repository, Stored)>,
     /// What cannot.
     pub unreadable: Vec<Unreadable>,
+    /// The changes of classes, each once.
+    pub records: Vec<ClassRecord>,
 }
 
 impl Shelf {
@@ -96,7 +154,29 @@ impl Shelf {
         let (stored, unreadable) = repository.snapshots()?;
         self.stored.extend(stored.into_iter().map(|stored| (repository.clone(), stored)));
         self.unreadable.extend(unreadable);
+        let (records, unreadable) = repository.class_records()?;
+        self.unreadable.extend(unreadable);
+        for record in records {
+            self.add_record(record);
+        }
         Ok(())
+    }
+
+    /// A record stands in every repository, and in each with the same words.
+    fn add_record(&mut self, record: ClassRecord) {
+        let same = |other: &&ClassRecord| {
+            other.environment == record.environment && other.number == record.number
+        };
+        match self.records.iter().find(same) {
+            None => self.records.push(record),
+            Some(other) if *other == record => {}
+            Some(_) => {
+                let folder = crate::repository::names::component(&record.environment);
+                let path = format!("{folder}/class-{}.json", record.number);
+                let error = Error::refused(format!("`{path}` differs between repositories"));
+                self.unreadable.push(Unreadable { path, error, anonymized: None });
+            }
+        }
     }
 
     /// The snapshot that `wanted` names; `environment` is used where it names none.

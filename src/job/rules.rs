@@ -17,8 +17,9 @@ pub fn load(environment: &Environment) -> Result<(RuleSet, Key)> {
 /// The key alone.
 pub fn key(environment: &Environment) -> Result<Key> {
     let secret = environment.anonymize_key()?.ok_or_else(|| {
-        Error::usage(format!("`{}` has no `data.anonymize.key`", environment.name))
-            .hint("set it to ${PFDATA_ANONYMIZE_KEY} and that variable to 32 bytes or more")
+        Error::usage(format!("`{}` has no `data.anonymize.key`", environment.name)).hint(
+            "set it to ${PFDATA_ANONYMIZE_KEY}, and that to what `openssl rand -base64 32` prints",
+        )
     })?;
     Key::new(&secret)
 }

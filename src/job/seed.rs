@@ -8,13 +8,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Plan, Run, Step, repositories};
+use super::{Plan, Run, Step, classes, repositories};
 use crate::config::endpoint::MongoEndpoint;
 use crate::config::policy::Class;
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, OrFail, Result};
 use crate::job::journal::{Journal, Outcome};
 use crate::job::load::execute::deal_with_the_past_of;
+use crate::job::load::guard;
 use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
@@ -58,6 +59,7 @@ pub fn plan(environment: Environment, profiles: &[String]) -> Result<SeedPlan> {
         return Err(Error::refused(format!("`{}` is live and is never seeded", environment.name)));
     }
     environment.refuse_unbuilt(JobKind::Seed, None)?;
+    classes::settled(&repositories::shelf(&environment.config())?, &environment)?;
     let names = if profiles.is_empty() { &environment.data.refresh.seeds } else { profiles };
     if names.is_empty() {
         return Err(Error::usage(format!(
@@ -113,7 +115,9 @@ pub async fn execute(plan: SeedPlan, run: &Run) -> Result<Summary> {
     let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("seed {}", environment.name));
     let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
-    deal_with_the_past_of(&main, environment, &lease, run).await?;
+    let journals = repositories::journals(environment, &main)?;
+    deal_with_the_past_of(&journals, environment, &lease, run).await?;
+    refuse_what_is_live(&plan).await?;
     let record = serde_json::json!({ "kind": "seed", "plan": &plan.view });
     let journal = Journal::begin(main.root(), &environment.name, &job, &record)?;
     let mut steps = Vec::new();
@@ -129,6 +133,17 @@ pub async fn execute(plan: SeedPlan, run: &Run) -> Result<Summary> {
         elapsed_ms: super::milliseconds(started),
         steps,
     })
+}
+
+/// What a store says of itself is compared with what is recorded, before it is changed.
+async fn refuse_what_is_live(plan: &SeedPlan) -> Result<()> {
+    let shelf = repositories::shelf(&plan.environment.config())?;
+    classes::settled(&shelf, &plan.environment)?;
+    for store in plan.stores() {
+        let identity = guard::identity(&plan.environment, store).await?;
+        classes::not_live_elsewhere(&shelf, &plan.environment, &identity)?;
+    }
+    Ok(())
 }
 
 async fn apply(plan: &SeedPlan, steps: &mut Vec<Step>) -> Result<()> {

@@ -3,12 +3,12 @@
 //! A block is what flows through the pipeline: whole rows of COPY text, whole BSON documents, or
 //! a stretch of RDB bytes. `Block<Raw>` came from a store; `Block<Cleared>` may be stored or
 //! loaded. The only way from the one to the other is a [`Permit`], and only the policy hands
-//! those out.
+//! those out. What holds no rows passes under a [`StructurePermit`] and under no other.
 
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
-use crate::config::policy::Permit;
+use crate::config::policy::{Permit, StructurePermit};
 
 /// How large a block is filled before it is sent on, in bytes; one record may exceed it.
 pub const BLOCK_BYTES: usize = 1 << 20;
@@ -73,7 +73,12 @@ impl Block<Raw> {
 }
 
 impl Block<Cleared> {
-    /// Data that was made or admitted under `permit`.
+    /// One piece of structure: a schema, settings, metadata, sequences.
+    pub fn structure(bytes: Vec<u8>, _permit: &StructurePermit) -> Self {
+        Self { bytes, records: 1, state: PhantomData }
+    }
+
+    /// Rows, documents or keys that were made or admitted under `permit`.
     pub fn cleared(bytes: Vec<u8>, records: u64, _permit: &Permit) -> Self {
         Self { bytes, records, state: PhantomData }
     }

@@ -3,7 +3,7 @@
 //! The rules engine implements these traits; stores and the pipeline only call them.
 
 use super::block::{Block, Cleared, Raw};
-use crate::config::policy::Permit;
+use crate::config::policy::{Permit, UnruledPermit};
 use crate::error::Result;
 
 /// Clears whole rows of COPY text or whole BSON documents, block by block.
@@ -15,11 +15,11 @@ pub trait BlockTransform: Send {
 }
 
 /// Passes blocks on as they are, because the policy permits it.
-pub struct Unruled(pub Permit);
+pub struct Unruled(pub UnruledPermit);
 
 impl BlockTransform for Unruled {
     fn apply(&mut self, block: Block<Raw>) -> Result<Block<Cleared>> {
-        Ok(block.clear(&self.0))
+        Ok(block.clear(self.0.rows()))
     }
 }
 
@@ -88,7 +88,7 @@ pub trait KeyTransform: Send {
 }
 
 /// Passes keys on as they are, because the policy permits it.
-pub struct UnruledKeys(pub Permit);
+pub struct UnruledKeys(pub UnruledPermit);
 
 impl KeyTransform for UnruledKeys {
     fn key(&mut self, key: &[u8], _kind: KeyKind, name: &mut Vec<u8>) -> Result<KeyVerdict> {
@@ -110,6 +110,6 @@ impl KeyTransform for UnruledKeys {
     }
 
     fn permit(&self) -> &Permit {
-        &self.0
+        self.0.rows()
     }
 }

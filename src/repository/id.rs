@@ -34,6 +34,11 @@ pub fn is_id(text: &str) -> bool {
         })
 }
 
+/// Whether `text` is an id that a snapshot begun at `created` can have.
+pub fn is_of(text: &str, created: Timestamp) -> bool {
+    is_id(text) && text.starts_with(&created.strftime("%Y%m%dT%H%M%SZ-").to_string())
+}
+
 /// Which of several snapshots is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {

@@ -64,6 +64,26 @@ pub struct Anonymized {
     pub masked: u64,
     /// How many were kept by an explicit rule.
     pub kept: u64,
+    /// What was decided on every place, for whoever asks later; none in the manifests of older
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Vec<Place>>,
+}
+
+/// A column, path or key pattern and what the rules did with it, in the words of
+/// `rules check --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The store.
+    pub store: StoreKind,
+    /// Table, collection or key pattern.
+    pub place: String,
+    /// Column, path, type and field.
+    pub item: String,
+    /// `masked` or `kept`: a snapshot with any other is not taken.
+    pub verdict: String,
+    /// The rule in short.
+    pub rule: Option<String>,
 }
 
 /// What was read from one store.
@@ -84,13 +104,52 @@ pub struct StoreManifest {
     /// where it is not known to be masked. For what this snapshot masked itself, see `anonymized`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masked_with: Option<String>,
+    /// `raw` where the store held real data although its environment is not live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Clearance>,
     /// Tables, collections, or the index, with their counts and digests.
     pub collections: Vec<CollectionManifest>,
     /// Every file of this store.
     pub parts: Vec<Part>,
+    /// What of the structure a masked snapshot carries as it is, with the literals in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub structure: Vec<Structure>,
     /// What is worth knowing about it: what was left out and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
+}
+
+/// One kind of thing in a store's structure that holds literals or names, which no rule masks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Structure {
+    /// `index predicates`, `policies`, `validators`, …
+    pub kind: String,
+    /// How many there are.
+    pub count: u64,
+    /// The objects, the first [`NAMES_MAX`](Self::NAMES_MAX) of them.
+    pub names: Vec<String>,
+}
+
+impl Structure {
+    /// How many names are told of each kind.
+    pub const NAMES_MAX: usize = 20;
+
+    /// Of all the objects of a kind.
+    pub fn of(kind: &str, mut names: Vec<String>) -> Self {
+        let count = names.len() as u64;
+        names.truncate(Self::NAMES_MAX);
+        Self { kind: kind.to_owned(), count, names }
+    }
+
+    /// What is carried, in a sentence.
+    pub fn told(all: &[Self]) -> Option<String> {
+        let kinds: Vec<String> =
+            all.iter().map(|found| format!("{} {}", found.count, found.kind)).collect();
+        let names = "names, and literals in";
+        (!kinds.is_empty()).then(|| {
+            format!("the structure is stored as it is, with its {names} {}", kinds.join(", "))
+        })
+    }
 }
 
 /// A table, a collection or a Redis index: what must be there again after a restore.

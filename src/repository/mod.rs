@@ -3,6 +3,8 @@
 //! A repository is a folder of files that are created whole and never overwritten. It knows
 //! nothing of stores: what a part means is for those who wrote it.
 
+pub mod class;
+mod contradictions;
 pub mod facts;
 pub mod files;
 pub mod id;
@@ -202,10 +204,7 @@ impl Repository {
     /// Every snapshot, oldest first, and what looks like one and cannot be read.
     pub fn snapshots(&self) -> Result<(Vec<Stored>, Vec<Unreadable>)> {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-        for environment in files::list(&self.root)? {
-            if environment == "jobs" || environment == "leases" || environment == MARKER {
-                continue;
-            }
+        for environment in self.environment_folders()? {
             for set in files::list_folders(&self.root.join(&environment))? {
                 for id in files::list_folders(&self.root.join(&environment).join(&set))? {
                     let folder = self.root.join(&environment).join(&set).join(&id);
@@ -225,6 +224,13 @@ impl Repository {
             key(one).cmp(&key(other))
         });
         Ok((found, unreadable))
+    }
+
+    /// The names of the folders of environments.
+    fn environment_folders(&self) -> Result<Vec<String>> {
+        let mut found = files::list_folders(&self.root)?;
+        found.retain(|name| name != "jobs" && name != "leases");
+        Ok(found)
     }
 
     /// Removes a snapshot: the manifest first, so that it never exists in part.
@@ -291,7 +297,13 @@ pub fn resolve(
             let newer = |hidden: &&Unreadable| {
                 hidden.may_be(environment, set.as_deref(), when, &found.manifest.id)
             };
-            match unreadable.iter().find(newer) {
+            if let Some(hidden) = unreadable.iter().find(newer) {
+                return Err(hidden.stands_before(wanted, &found.manifest.id));
+            }
+            // One that was edited may be the newest too, whatever it says of itself now.
+            let others = stored.iter().filter(|other| other.folder != found.folder);
+            let edited = others.filter(|other| other.lies_at_or_after(&found.manifest.id));
+            match edited.filter_map(Stored::doubted).find(|hidden| newer(&hidden)) {
                 None => Ok(found),
                 Some(hidden) => Err(hidden.stands_before(wanted, &found.manifest.id)),
             }

@@ -57,6 +57,18 @@ impl Holder {
     }
 }
 
+/// This process for a name: a digest of the host's, the number, and when it started.
+pub(crate) fn this() -> (String, u32, u64) {
+    let process = std::process::id();
+    let host = xxhash_rust::xxh3::xxh3_64(host().as_bytes()) as u32;
+    (format!("{host:08x}"), process, started(process).unwrap_or(0))
+}
+
+/// Whether the process of this number that started then still runs on this host.
+pub(crate) fn runs(process: u32, start: u64) -> bool {
+    started(process) == Some(start)
+}
+
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

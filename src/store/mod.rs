@@ -3,6 +3,7 @@
 //! A store knows how to be read consistently and how to be loaded beside what is live and then
 //! swapped. It knows nothing of rules, compression or retention.
 
+pub mod credentials;
 pub mod finding;
 pub mod mongodb;
 pub mod postgres;
@@ -101,6 +102,15 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// Which store it is of.
+    pub fn kind(&self) -> StoreKind {
+        match self {
+            Self::Postgres { .. } => StoreKind::Postgres,
+            Self::Redis { .. } => StoreKind::Redis,
+            Self::Mongodb { .. } => StoreKind::Mongodb,
+        }
+    }
+
     /// Whether both name the same data.
     pub fn same_data(&self, other: &Self) -> bool {
         match (self, other) {

@@ -19,6 +19,8 @@ pub struct Table {
     /// Unique indexes (primary keys and exclusion constraints too): the names of the columns in
     /// each. A column inside an expression or predicate of such an index counts.
     pub unique: Vec<Vec<String>>,
+    /// The columns of the primary key.
+    pub primary_key: Vec<String>,
     /// Foreign keys of this table.
     pub foreign_keys: Vec<ForeignKey>,
     /// CHECK constraints: name and the columns they mention.
@@ -65,12 +67,21 @@ pub enum Spelling {
     Usual,
     /// `char(n)`: filled with spaces.
     Padded,
-    /// `numeric(p,s)`: so many digits after the point.
-    Scaled(u16),
+    /// `numeric(p,s)`.
+    Scaled(Digits),
     /// `real`, of the floats.
     Single,
     /// `cidr`, of the addresses.
     Network,
+}
+
+/// How many digits a `numeric(p,s)` has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digits {
+    /// In all.
+    pub precision: u16,
+    /// After the point.
+    pub scale: u16,
 }
 
 /// Families of Postgres types, as far as transformers care.

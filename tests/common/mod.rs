@@ -14,7 +14,11 @@ use std::time::{Duration, Instant};
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
 
-pub const KEY: &str = "a key for tests that is longer than thirty-two bytes";
+/// The key of production, as `openssl rand -base64 32` makes them.
+pub const KEY: &str = "kX2vB9qTzR4mWcL7sHdJ0yNfPgUa6eOi1KbV8xQwZtE=";
+
+/// Another one.
+pub const OTHER_KEY: &str = "Hq5nZ0tYw8LrKjC3xVbD7sGmPeFu2aIo9TkRz4WvXcM=";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 

@@ -139,6 +139,19 @@ fn sets_and_their_repositories() {
     assert_eq!((weekly.repository_id.as_deref(), weekly.anonymize), (None, true));
     let previous = t.set("previous").unwrap();
     assert_eq!((previous.name.as_str(), previous.anonymize), ("previous", false));
+    // What was real lies with what is real; below live it is not.
+    for (class, raw) in [("live", true), ("anonymized", false), ("synthetic", false)] {
+        let data = json!({ "class": class, "repository": "file://./store", "repository_id": "one",
+            "snapshots": { "raw": { "repository": "file:///vault", "repository_id": "two" } } });
+        let project = Project::new().environment("t", json!({ "data": data }));
+        let previous = project.config().environment("t").unwrap().set("previous").unwrap();
+        let (place, id) =
+            if raw { ("/vault".into(), "two") } else { (project.path().join("store"), "one") };
+        assert_eq!(
+            (previous.repository.path, previous.repository_id.as_deref()),
+            (place, Some(id))
+        );
+    }
     usage(
         &project.tidy(t.set("far").unwrap_err()),
         "config/t.json: `data.snapshots.far.repository` with s3:// is not built yet",
@@ -228,15 +241,28 @@ fn folders_that_are_configured_must_exist() {
 }
 
 #[test]
-fn keys_of_less_than_32_bytes_are_refused_where_they_are_used() {
-    let project = Project::new().environment(
-        "t",
-        json!({ "data": { "class": "live", "anonymize": { "key": "hush-hush" } } }),
-    );
-    let error =
-        project.tidy(project.config().environment("t").unwrap().anonymize_key().unwrap_err());
-    usage(&error, "config/t.json: `data.anonymize.key` must be at least 32 bytes long");
-    assert!(!format!("{error:?}").contains("hush"));
+fn weak_keys_are_refused_where_they_are_used() {
+    let blank = " ".repeat(32);
+    for (key, told) in [
+        ("hush-hush", "config/t.json: `data.anonymize.key` must be at least 32 bytes long"),
+        (
+            &*blank,
+            "config/t.json: `data.anonymize.key` is worth an estimated 0 bits and must be worth at least 128",
+        ),
+        (
+            "hush-hush-hush-hush-hush-hush-hush-hush",
+            "config/t.json: `data.anonymize.key` is worth an estimated 27 bits and must be worth at least 128",
+        ),
+    ] {
+        let data = json!({ "class": "live", "anonymize": { "key": key } });
+        let project = Project::new().environment("t", json!({ "data": data }));
+        let t = project.config().environment("t").unwrap();
+        let error = project.tidy(t.anonymize_key().unwrap_err());
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.to_string().starts_with(told), "{error}");
+        assert_eq!(error.hint_text(), Some("make one with: openssl rand -base64 32"));
+        assert!(!format!("{error:?}").contains("hush"));
+    }
 }
 
 #[test]

@@ -146,13 +146,96 @@ fn variables_that_lead_nowhere_are_errors() {
         assert!(!format!("{error} {error:?}").contains("hush"));
     }
     let error = project()
-        .variable("PFDATA_STAGING__DATA__CLASS", "live")
-        .variable("PFDATA_STAGING__DATA__CLA_SS", "synthetic")
+        .variable("PFDATA_STAGING__DATA__REFRESH__FROM", "a")
+        .variable("PFDATA_STAGING__DATA__REFRESH__FR_OM", "b")
         .error();
     assert!(error.to_string().ends_with("set the same value"), "{error}");
     let error =
         project().file("config/secrets/staging.env", "PFDATA_PRODUCTION__DATA__CLASS=live").error();
     assert!(error.to_string().ends_with("is for `production`, but the file is for `staging`"));
+}
+
+#[test]
+fn no_variable_says_what_an_environment_is() {
+    let production = json!({ "data": { "class": "live", "protected": true } });
+    let project = || {
+        Project::new()
+            .environment("production", production.clone())
+            .environment("dev-elopment", synthetic(json!({})))
+    };
+    let variables = [
+        ("PFDATA_PRODUCTION__DATA__CLASS", "synthetic"),
+        ("PFDATA_PROD__DATA__CLASS", "live"),
+        ("PFDATA_prod__data__CLASS", "synthetic"),
+        ("PFDATA_PRODUCTION__DATA__C_LASS", "synthetic"),
+        ("PFDATA_PRODUCTION__DATA", r#"{"class": "synthetic"}"#),
+        ("PFDATA_PRODUCTION__DA_TA", r#"{"class": null}"#),
+        ("PFDATA_PRODUCTION__DATA__CLASS", ""),
+        ("PFDATA__DATA__CLASS", "synthetic"),
+        ("PFDATA__data__class", "synthetic"),
+        ("PFDATA__DATA", r#"{"protected": true, "class": "live"}"#),
+        ("PFDATA_DEVELOPMENT__DATA__CLASS", "live"),
+    ];
+    let refused = |project: Project, name: &str, place: &str| {
+        let error = project.load(Some("prod")).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        let error = project.tidy(error);
+        assert_eq!(error.to_string(), format!("{name}{place}: `data.class` cannot be given here"));
+        assert!(error.hint_text().unwrap().contains("config/<env>.json"));
+    };
+    for (name, value) in variables {
+        refused(project().variable(name, value), name, "");
+        let line = format!("{name}='{value}'\n");
+        refused(project().file(".env", &line), name, " in .env");
+        let development = name.contains("DEVELOPMENT");
+        let file = if development { "dev-elopment" } else { "production" };
+        let file = format!("config/secrets/{file}.env");
+        refused(project().file(&file, &line), name, &format!(" in {file}"));
+    }
+    // A weaker layer below a stronger one that says nothing of it is no better.
+    let both = project().file(".env", "PFDATA_PROD__DATA__CLASS=synthetic\n");
+    let both = both.variable("PFDATA_PRODUCTION__DATA", r#"{"protected": true}"#);
+    refused(both, "PFDATA_PROD__DATA__CLASS", " in .env");
+    // Variables of other environments, and without one that is acted on, say nothing.
+    let other = project().variable("PFDATA__DATA__CLASS", "synthetic");
+    assert_eq!(other.config().environment("production").unwrap().class, Class::Live);
+}
+
+#[test]
+fn a_class_is_no_reference() {
+    for reference in ["${CLASS}", "${file:class}", "${cmd:echo live}", "li${VE}", "${CLASS}live"] {
+        let project = Project::new()
+            .file("class", "live")
+            .environment("t", json!({ "data": { "class": reference } }))
+            .variable("CLASS", "live")
+            .variable("VE", "ve");
+        usage(&project.error(), "config/t.json: `data.class` cannot be a reference");
+        let project = Project::new()
+            .file("config/default.json", &json!({ "data": { "class": reference } }).to_string())
+            .environment("t", json!({ "database": {} }))
+            .variable("CLASS", "live");
+        usage(&project.error(), "config/default.json: `data.class` cannot be a reference");
+    }
+    let default = Project::new()
+        .file("config/default.json", r#"{"data": {"class": "live"}}"#)
+        .environment("t", json!({ "database": {} }));
+    assert_eq!(default.config().environment("t").unwrap().class, Class::Live);
+}
+
+#[test]
+fn a_variable_protects_and_never_takes_protection_away() {
+    let project = || {
+        Project::new()
+            .environment("production", json!({ "data": { "class": "live", "protected": true } }))
+    };
+    for (name, value) in [
+        ("PFDATA_PRODUCTION__DATA__PROTECTED", "false"),
+        ("PFDATA_PRODUCTION__DATA__PROTECTED", "null"),
+        ("PFDATA__DATA", r#"{"protected": false}"#),
+    ] {
+        let error = project().variable(name, value).load(Some("production")).unwrap_err();
+        usage(&error, &format!("{name}: `data.protected` can only be set to true here"));
+    }
 }
 
 #[test]
@@ -166,12 +249,11 @@ fn files_and_commands_are_read_when_they_are_used() {
                 "database": { "postgres": {
                     "port": "${file:run/port}", "database": "d", "username": "${cmd:echo u >> calls; echo user}",
                     "password": "${file:run/password}" } },
-                "data": { "class": "${CLASS}", "protected": "${PROTECTED}",
-                          "anonymize": { "key": "${cmd:printf %032d 7}" },
+                "data": { "class": "anonymized", "protected": "${PROTECTED}",
+                          "anonymize": { "key": "${cmd:printf Zp9xV2mQ7tLr0sWbNc4KfJhYd8EuGa1i3oTnR6XMzPk}" },
                           "refresh": { "max_age": "${AGE}" } }
             }),
         )
-        .variable("CLASS", "anonymized")
         .variable("PROTECTED", "true")
         .variable("AGE", "9d");
     let config = project.config();
@@ -185,7 +267,8 @@ fn files_and_commands_are_read_when_they_are_used() {
     assert!(t.postgres().is_ok());
     let calls = std::fs::read_to_string(project.path().join("calls")).unwrap();
     assert_eq!(calls, "u\n", "the secret manager is asked once");
-    assert_eq!(t.anonymize_key().unwrap().unwrap().expose().len(), 32);
+    let key = t.anonymize_key().unwrap().unwrap();
+    assert_eq!(key.expose(), "Zp9xV2mQ7tLr0sWbNc4KfJhYd8EuGa1i3oTnR6XMzPk");
     std::fs::remove_file(project.path().join("run/port")).unwrap();
     let error = project.tidy(t.postgres().unwrap_err());
     assert!(

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pfdata::config::endpoint::{PostgresEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit};
+use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::config::secret::Secret;
 use pfdata::pipeline::block::{Block, Cleared, Raw};
 use pfdata::store::postgres::parts::Slice;
@@ -146,7 +146,7 @@ pub async fn value(client: &Client, query: &str) -> String {
 }
 
 pub fn permit() -> Permit {
-    Permit::unruled(Class::Synthetic, Clearance::Anonymized).unwrap()
+    UnruledPermit::new(Class::Synthetic, false, Clearance::Anonymized).unwrap().rows().clone()
 }
 
 /// All rows of one table of a source, and their number.
@@ -177,7 +177,11 @@ impl Carried {
     pub async fn from(endpoint: &PostgresEndpoint) -> Self {
         let source = Source::open(endpoint, SourceOptions::default()).await.unwrap();
         let archive = tempfile::tempdir().unwrap();
-        source.schema_archive(&archive.path().join("schema.dump")).await.unwrap();
+        std::fs::write(
+            archive.path().join("schema.dump"),
+            source.schema_archive().await.unwrap().archive,
+        )
+        .unwrap();
         let database = source.database_json().await.unwrap();
         Self { source, archive, database }
     }

@@ -27,7 +27,7 @@ fn futures_can_be_spawned(
     sendable(connect::connect(&endpoint, None));
     sendable(Source::open(&endpoint, SourceOptions::default()));
     sendable(source.reader());
-    sendable(source.schema_archive(Path::new("x")));
+    sendable(source.schema_archive());
     sendable(source.database_json());
     sendable(source.finish());
     sendable(reader.read(table, Slice::All, out));

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pfdata::config::endpoint::{RedisEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit};
+use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::error::Result;
 use pfdata::pipeline::block::{Block, Cleared};
 use pfdata::pipeline::transform::{KeyTransform, UnruledKeys};
@@ -110,11 +110,16 @@ pub async fn run(connection: &mut Connection, line: &str) -> Reply {
 }
 
 pub fn permit() -> Permit {
-    Permit::unruled(Class::Synthetic, Clearance::Anonymized).unwrap()
+    unruled_permit().rows().clone()
+}
+
+/// For what goes through as it is.
+pub fn unruled_permit() -> UnruledPermit {
+    UnruledPermit::new(Class::Synthetic, false, Clearance::Anonymized).unwrap()
 }
 
 pub fn unruled() -> Box<dyn KeyTransform> {
-    Box::new(UnruledKeys(permit()))
+    Box::new(UnruledKeys(unruled_permit()))
 }
 
 /// Fills the selected index with every kind in every encoding that 7.0 has.

@@ -2,12 +2,12 @@
 
 use super::{Arguments, Effect, Form, Length, Literal, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "choice",
     aliases: &[],
-    summary: "one of the listed values, the same one for the same original",
+    summary: "one of the listed values, drawn for the record and not for the value",
     preserves: "null and empty; the type, where the values are of it",
     accepts: "any scalar type that all the values fit, also enums",
     parameters: &[Parameter {
@@ -16,9 +16,10 @@ pub(super) const DEFINITION: Definition = Definition {
         default: "",
         summary: "what to choose from",
     }],
-    example: "plan = { use = \"choice\", values = [\"free\", \"team\"] }",
+    example: "plan = { use = \"choice\", values = [\"free\", \"team\"], by = \"user_id\" }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Record,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| match arguments.literals.get("values") {
         Some(Literal::List(values)) if !values.is_empty() => Ok(Box::new(Choice(values.clone()))),

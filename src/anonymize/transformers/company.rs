@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use fake::locales::{Data, EN};
 use support::LAST_NAMES;
 
@@ -18,6 +18,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "employer = \"company\"",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::OnRequest,
     build: |arguments: &Arguments<'_>| {
         let limit = arguments.limit(if arguments.unique { SUFFIX_CHARS } else { 1 })?;

@@ -1,7 +1,7 @@
 //! `constant`: one value for all.
 
 use super::{Arguments, Effect, Form, Length, Literal, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "constant",
@@ -18,6 +18,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "password_hash = { use = \"constant\", value = \"x\" }",
     effect: Effect::Whole,
     keyed: false,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| {
         let value = arguments.literals.get("value").ok_or("needs a `value`")?;

@@ -1,8 +1,8 @@
-//! `country`: another country.
+//! `country`: a country drawn for the record; there are too few to give each one another.
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 use fake::locales::{Data, EN};
 
 /// Longer names ("Antarctica (the territory South of 60 deg S)") are not used.
@@ -11,7 +11,7 @@ const LONGEST: usize = 32;
 pub(super) const DEFINITION: Definition = Definition {
     name: "country",
     aliases: &[],
-    summary: "a country, by name or two-letter code",
+    summary: "a country, by name or two-letter code, drawn for the record and not for the value",
     preserves: "null and empty",
     accepts: "text",
     parameters: &[
@@ -26,6 +26,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "country = { use = \"country\", format = \"code\" }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Record,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| {
         let (words, least) = match arguments.text("format", "name") {

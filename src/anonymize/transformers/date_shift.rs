@@ -1,14 +1,16 @@
 //! `date_shift`: another day, some days away; the time of day stays.
 //!
-//! The shift depends on the UTC day of the original (and the key and the domain): moments of one
-//! day move together and keep their order, moments of different days do not.
+//! With `by` all moments of one record move by the same days, so their order and the time between
+//! them stay. Without, the shift depends on the UTC day of the original (and the key and the
+//! domain): moments of one day move together and keep their order, those of different days do
+//! not.
 
 use std::fmt::Write as _;
 
 use super::number::push_digits;
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 const DAY_MILLIS: i64 = 86_400_000;
 const NO_DATE: Mismatch = Mismatch("it is not an ISO date or time");
@@ -16,8 +18,8 @@ const NO_DATE: Mismatch = Mismatch("it is not an ISO date or time");
 pub(super) const DEFINITION: Definition = Definition {
     name: "date_shift",
     aliases: &[],
-    summary: "a day up to `days` earlier or later, never the same; the time of day stays",
-    preserves: "type, format, time of day, order within a day, infinity, years BC, null and empty",
+    summary: "a day up to `days` earlier or later, never the same; by = FIELD: all of one record alike",
+    preserves: "type, format, time of day, infinity, null and empty; with `by` order and intervals",
     accepts: "date, timestamp, timestamptz, MongoDB dates, text that holds ISO dates or times",
     parameters: &[Parameter {
         name: "days",
@@ -25,9 +27,10 @@ pub(super) const DEFINITION: Definition = Definition {
         default: "30",
         summary: "the most days to move, 1 to 36500",
     }],
-    example: "born = { use = \"date_shift\", days = 90 }",
+    example: "born = { use = \"date_shift\", days = 90, by = \"person_id\" }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Shift,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| {
         Ok(Box::new(DateShift { days: arguments.integer("days", 30, 1..=36_500)? }))
@@ -84,9 +87,7 @@ impl Transformer for DateShift {
         }
         if value.form == Form::Millis {
             let millis: i64 = value.text.parse().map_err(|_| NO_DATE)?;
-            let new = millis
-                .checked_add(self.shift(value) * DAY_MILLIS)
-                .ok_or(Mismatch("it is too far from today"))?;
+            let new = millis.checked_add(self.shift(value) * DAY_MILLIS).ok_or(TOO_FAR)?;
             write!(out, "{new}").map_err(|_| NO_DATE)?;
             return Ok(Wrote::Same);
         }
@@ -110,6 +111,45 @@ impl Transformer for DateShift {
         out.extend_from_slice(moment.rest.as_bytes());
         Ok(Wrote::Same)
     }
+
+    /// A value that does not fit is a mismatch: moved by other days it would lose its order.
+    fn write_drawn(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
+        use std::io::Write;
+        if matches!(value.text, "infinity" | "-infinity") {
+            out.extend_from_slice(value.text.as_bytes());
+            return Ok(Wrote::Same);
+        }
+        let shift = self.shift(value);
+        if value.form == Form::Millis {
+            let millis: i64 = value.text.parse().map_err(|_| NO_DATE)?;
+            let forever = means_no_day(millis.div_euclid(DAY_MILLIS));
+            let shift = if forever { 0 } else { shift * DAY_MILLIS };
+            let new = millis.checked_add(shift).ok_or(TOO_FAR)?;
+            write!(out, "{new}").map_err(|_| NO_DATE)?;
+            return Ok(Wrote::Same);
+        }
+        if !self.accepts(value.form) {
+            return Err(NO_DATE);
+        }
+        let moment = Moment::parse(value.text).ok_or(NO_DATE)?;
+        let day = if means_no_day(moment.day) { moment.day } else { moment.day + shift };
+        let (old, (year, month, date)) = (civil(moment.day).0, civil(day));
+        let grows = (old < 1) != (year < 1) || (old <= 9999 && year > 9999) || day > LAST_DAY;
+        if grows {
+            return Err(TOO_FAR);
+        }
+        let (year, era) = if year < 1 { (1 - year, ANTIQUITY) } else { (year, "") };
+        write!(out, "{year:04}-{month:02}-{date:02}{}{era}", moment.rest).map_err(|_| NO_DATE)?;
+        Ok(Wrote::Same)
+    }
+}
+
+const TOO_FAR: Mismatch = Mismatch("it is too far from today");
+
+/// The first and the last year that four digits write stand for "never" and "for ever". Moved,
+/// such a day would show by how much all other days of the record were moved.
+fn means_no_day(day: i64) -> bool {
+    matches!(civil(day).0, 1 | 9999)
 }
 
 /// The last day of the year 294275, which every type of Postgres still holds.

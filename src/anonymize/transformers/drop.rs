@@ -1,7 +1,7 @@
 //! `drop`: the field, element or key goes.
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "drop",
@@ -13,6 +13,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "profile = { json = { \"$.geo\" = \"drop\", \"$\" = \"keep\" } }",
     effect: Effect::Drop,
     keyed: false,
+    draws: Draws::Original,
     unique: Uniqueness::Always,
     build: |_arguments: &Arguments<'_>| Ok(Box::new(Drop)),
 };

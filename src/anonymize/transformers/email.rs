@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use support::{FIRST_NAMES, LAST_NAMES, LOWER_FIRST_NAMES, LOWER_LAST_NAMES};
 
 /// RFC 2606 reserves these; all are equally long.
@@ -19,6 +19,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "email = { use = \"email\", link = \"person.email\", unique = true }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::OnRequest,
     build: |arguments: &Arguments<'_>| {
         let least = DOMAIN_CHARS + if arguments.unique { SUFFIX_CHARS } else { 1 };

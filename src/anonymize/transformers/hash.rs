@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::hex;
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "hash",
@@ -19,6 +19,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "device = { use = \"hash\", length = 24 }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::OnRequest,
     build: |arguments: &Arguments<'_>| {
         let mut length = arguments.integer("length", 32, 1..=64)? as usize;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::number::push_digits;
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 const CHARS: usize = 43;
 
@@ -20,6 +20,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "last_ip = \"ip\"",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |_arguments: &Arguments<'_>| Ok(Box::new(Ip)),
 };

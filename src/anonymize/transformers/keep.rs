@@ -1,7 +1,7 @@
 //! `keep`: an explicit decision to let a value pass.
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "keep",
@@ -13,6 +13,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "id = \"keep\"",
     effect: Effect::Keep,
     keyed: false,
+    draws: Draws::Original,
     unique: Uniqueness::Always,
     build: |_arguments: &Arguments<'_>| Ok(Box::new(Keep)),
 };

@@ -1,6 +1,7 @@
 //! Values that a rule itself holds, written in the form of the place.
 
 use super::{Form, Wrote, date_shift, number};
+use crate::store::shape::Digits;
 
 /// A value of a rule file.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +95,9 @@ impl Literal {
 
 /// A decimal number as Postgres prints it where `scale` digits follow the point, if none of its
 /// own get lost by that; as many as it has where the place does not fix them.
-fn decimal(text: &str, scale: Option<u16>) -> Option<String> {
+fn decimal(text: &str, scale: Option<Digits>) -> Option<String> {
     let decimal = number::Decimal::parse(text)?;
-    decimal.rescaled(scale.unwrap_or(decimal.scale))
+    let text = decimal.rescaled(scale.map_or(decimal.scale, |digits| digits.scale))?;
+    let fits = |digits| number::Decimal::parse(&text).is_some_and(|made| made.fits(digits));
+    scale.is_none_or(fits).then_some(text)
 }

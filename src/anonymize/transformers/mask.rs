@@ -1,7 +1,7 @@
 //! `mask`: stars, with the structure left visible.
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "mask",
@@ -38,6 +38,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "card = { use = \"mask\", keep_last = 4 }",
     effect: Effect::Leaf,
     keyed: false,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| {
         let mut letters = arguments.text("char", "*").chars();

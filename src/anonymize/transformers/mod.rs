@@ -34,6 +34,7 @@ pub(crate) mod uuid;
 
 use super::pseudonym::Digest;
 use super::registry::Definition;
+use crate::store::shape::Digits;
 
 pub use literal::Literal;
 pub use support::Arguments;
@@ -75,10 +76,10 @@ pub enum Form {
         /// 16, 32, 64 or 128.
         bits: u8,
     },
-    /// A decimal number; `scale` is how many digits follow the point, where the place fixes it.
+    /// A decimal number.
     Decimal {
-        /// Digits after the point.
-        scale: Option<u16>,
+        /// Its digits, where the place fixes them.
+        scale: Option<Digits>,
     },
     /// A binary floating point number.
     Float {
@@ -189,6 +190,11 @@ pub trait Transformer: Send + Sync {
         false
     }
 
+    /// Whether punctuation makes no difference between originals either.
+    fn ignores_punctuation(&self) -> bool {
+        false
+    }
+
     /// What of the original counts for being equal; `scratch` comes empty.
     fn normalize<'a>(
         &self,
@@ -201,6 +207,11 @@ pub trait Transformer: Send + Sync {
 
     /// Writes the new value behind what `out` holds.
     fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch>;
+
+    /// The same where the digest is that of the record and not of the value.
+    fn write_drawn(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
+        self.write(value, out)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS};
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 use support::{FIRST_NAMES, LAST_NAMES};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -27,6 +27,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "full_name = { use = \"name\", link = \"person.name\" }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::OnRequest,
     build: |arguments: &Arguments<'_>| {
         let (first, last) = match arguments.text("part", "full") {

@@ -1,7 +1,7 @@
 //! `null`: no value.
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "null",
@@ -13,6 +13,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "birthplace = \"null\"",
     effect: Effect::Null,
     keyed: false,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |_arguments: &Arguments<'_>| Ok(Box::new(Null)),
 };

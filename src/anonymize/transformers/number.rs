@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use crate::store::shape::Digits;
+
 /// A decimal number: `units` times ten to the minus `scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decimal {
@@ -33,6 +35,14 @@ impl Decimal {
         }
         let units = if negative { -units } else { units };
         Some(Self { units, scale: fraction.len() as u16, digits: count as u32 })
+    }
+
+    /// Whether a place of so many digits holds it.
+    pub(super) fn fits(&self, digits: Digits) -> bool {
+        self.scale == digits.scale
+            && 10u128
+                .checked_pow(u32::from(digits.precision))
+                .is_none_or(|end| self.units.unsigned_abs() < end)
     }
 
     /// Writes it with its scale.

@@ -3,7 +3,7 @@
 use super::number::push_digits;
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 const CHARS: usize = 12;
 
@@ -17,6 +17,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "phone = { use = \"phone\", link = \"person.phone\" }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| match arguments.room {
         Some(room) if room < CHARS => {
@@ -33,7 +34,9 @@ impl Transformer for Phone {
         match form {
             Form::Text | Form::Float { single: false } => true,
             Form::Integer { bits } => bits >= 64,
-            Form::Decimal { scale } => scale.is_none_or(|scale| scale == 0),
+            Form::Decimal { scale } => scale.is_none_or(|digits| {
+                digits.scale == 0 && usize::from(digits.precision) >= CHARS - 1
+            }),
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "postcode",
@@ -14,6 +14,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "zip = \"postcode\"",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |_arguments: &Arguments<'_>| Ok(Box::new(Postcode)),
 };

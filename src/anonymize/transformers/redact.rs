@@ -3,7 +3,9 @@
 use super::{
     Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, number, support,
 };
-use crate::anonymize::registry::{Definition, Parameter, ParameterKind, Uniqueness};
+use crate::anonymize::jsontext;
+use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
+use crate::store::shape::Digits;
 
 const TEXT: &str = "[redacted]";
 
@@ -22,6 +24,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "notes = \"redact\"",
     effect: Effect::Whole,
     keyed: false,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| {
         let mut text = arguments.text("text", TEXT).as_bytes().to_vec();
@@ -46,8 +49,45 @@ impl Transformer for Redact {
             out.extend_from_slice(&self.0);
             return Ok(Wrote::Same);
         }
-        neutral(value.form, None, out)
+        neutral_like(value.text.as_bytes(), value.form, None, &self.0, out)
     }
+}
+
+/// The neutral value for an original: of a JSON column as a whole the kind of the JSON value
+/// stays, and `text` is what a string becomes.
+fn neutral_like(
+    original: &[u8],
+    form: Form,
+    room: Option<usize>,
+    text: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<Wrote, Mismatch> {
+    if form != Form::Object {
+        return neutral(form, room, out);
+    }
+    match original.trim_ascii_start().first() {
+        Some(b'[') => return neutral(Form::List, room, out),
+        Some(b'"') => jsontext::quote(text, out),
+        Some(b'-' | b'0'..=b'9') => out.push(b'0'),
+        Some(b't' | b'f') if is_word(original) => out.extend_from_slice(b"false"),
+        Some(b'n') if is_word(original) => out.extend_from_slice(b"null"),
+        _ => return neutral(form, room, out),
+    }
+    Ok(Wrote::Same)
+}
+
+fn is_word(text: &[u8]) -> bool {
+    matches!(text.trim_ascii(), b"true" | b"false" | b"null")
+}
+
+/// The neutral value where a rule says `on_error = "redact"`.
+pub(crate) fn instead(
+    original: &[u8],
+    form: Form,
+    room: Option<usize>,
+    out: &mut Vec<u8>,
+) -> Result<Wrote, Mismatch> {
+    neutral_like(original, form, room, TEXT.as_bytes(), out)
 }
 
 /// Writes the neutral value of a form; `room` is the most characters of a text.
@@ -59,7 +99,7 @@ pub(crate) fn neutral(
     let start = out.len();
     let text: &[u8] = match form {
         Form::Text => TEXT.as_bytes(),
-        Form::Decimal { scale: Some(scale) } if scale > 0 => {
+        Form::Decimal { scale: Some(Digits { scale, .. }) } if scale > 0 => {
             number::Decimal { units: 0, scale, digits: 0 }.push(out);
             b""
         }

@@ -3,7 +3,7 @@
 use super::number::push_digits;
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use fake::locales::{Data, EN};
 use support::LAST_NAMES;
 
@@ -19,6 +19,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "address = { json = { \"$.street\" = \"street\", \"$\" = \"redact\" } }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| Ok(Box::new(Street { limit: arguments.limit(1)? })),
 };

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use fake::locales::{Data, EN};
 
 const WORDS: &[&str] = <EN as Data>::LOREM_WORD;
@@ -17,6 +17,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "bio = \"text\"",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| Ok(Box::new(Text { limit: arguments.limit(1)? })),
 };

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use fake::locales::{Data, EN};
 
 const HOSTS: [&str; 3] = ["https://example.com/", "https://example.net/", "https://example.org/"];
@@ -19,6 +19,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "avatar = \"url\"",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::OnRequest,
     build: |arguments: &Arguments<'_>| {
         let least = HOST_CHARS + if arguments.unique { SUFFIX_CHARS } else { 0 };

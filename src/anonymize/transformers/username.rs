@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use support::{FIRST_NAMES, LAST_NAMES, LOWER_FIRST_NAMES, LOWER_LAST_NAMES};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -15,6 +15,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "login = { use = \"username\", unique = true }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::OnRequest,
     build: |arguments: &Arguments<'_>| {
         let limit = arguments.limit(if arguments.unique { SUFFIX_CHARS } else { 1 })?;

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::hex;
-use crate::anonymize::registry::{Definition, Uniqueness};
+use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 const CHARS: usize = 36;
 
@@ -16,6 +16,7 @@ pub(super) const DEFINITION: Definition = Definition {
     example: "id = { use = \"uuid\", link = \"account.id\" }",
     effect: Effect::Leaf,
     keyed: true,
+    draws: Draws::Original,
     unique: Uniqueness::Always,
     build: |arguments: &Arguments<'_>| match arguments.room {
         Some(room) if room < CHARS => {
@@ -37,6 +38,10 @@ impl Transformer for Uuid {
     }
 
     fn injective(&self) -> bool {
+        true
+    }
+
+    fn ignores_punctuation(&self) -> bool {
         true
     }
 

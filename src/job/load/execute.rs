@@ -7,17 +7,19 @@ use jiff::Timestamp;
 
 use super::plan::{LoadPlan, fingerprint};
 use super::{
-    Command, Counted, Holds, How, Loaded, Ready, Record, Summary, guard, holds, mongodb, postgres,
+    Command, Counted, Holds, How, Loaded, Ready, Record, Summary, guard, mongodb, postgres,
     recover, redis, swap,
 };
 use crate::config::Environment;
+use crate::config::policy::{Class, Clearance};
 use crate::error::Result;
-use crate::job::journal::{Journal, Outcome};
+use crate::job::classes::{self, Known};
+use crate::job::journal::{Journal, Journals, Outcome};
 use crate::job::{Run, Step, repositories, snapshot, verify};
 use crate::repository::facts::Hold;
+use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
-use crate::repository::{Repository, id};
 use crate::seed::Profile;
 use crate::store::StoreKind;
 
@@ -56,7 +58,12 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
     let holder = Holder::this(&job, &command);
     let _graceful = run.stop.graceful();
     let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder.clone())?;
-    let mut remarks = deal_with_the_past_of(&main, &environment, &lease, run).await?;
+    let live = environment.class == Class::Live;
+    let root = repositories::journal_root(&environment, &main, live)?;
+    let journals = repositories::journals(&environment, &main)?;
+    let mut remarks = deal_with_the_past_of(&journals, &environment, &lease, run).await?;
+    let known = Known::read(&environment)?;
+    classes::settled(&known.shelf, &environment)?;
     // What a crashed load left may have been of another key.
     guard::one_key(&environment, &plan.snapshot.manifest, &plan.stores)?;
     let record = Record {
@@ -67,18 +74,26 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
     let _hold = Hold::take(&plan.snapshot.folder, &holder)?;
-    let journal = Journal::begin(main.root(), &environment.name, &job, &record)?;
+    let journal = Journal::begin(&root, &environment.name, &job, &record)?;
 
     let loaded = run.stop.unless(load_all(&plan, &journal, &seeds, run)).await;
     let (ready, mut summary) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
-            let outcome =
-                recover::failed(&environment, &lease, &record, None, &journal, &run.progress).await;
+            let outcome = recover::failed(
+                &environment,
+                &lease,
+                &record,
+                None,
+                &journal,
+                &journals,
+                &run.progress,
+            )
+            .await;
             return Err(ended(&journal, outcome, error));
         }
     };
-    match swap_all(&plan, &ready, &journal, main.root(), &lease).await {
+    match swap_all(&plan, &ready, &journal, &known, &lease).await {
         Ok(took) => summary.swap_ms = took,
         Err(error) => {
             let undone = recover::failed(
@@ -87,6 +102,7 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
                 &record,
                 Some(&ready),
                 &journal,
+                &journals,
                 &run.progress,
             )
             .await;
@@ -94,7 +110,7 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
         }
     }
     journal.done(Outcome::Done, None)?;
-    super::forget_old_jobs(main.root(), &environment.name);
+    super::forget_old_jobs(&journals);
     if !plan.keep_previous {
         remarks.extend(drop_previous(&plan, &ready).await);
     }
@@ -123,13 +139,13 @@ pub(super) fn ended(
 
 /// What earlier jobs left: crashed ones are finished or undone first.
 pub(crate) async fn deal_with_the_past_of(
-    main: &Repository,
+    journals: &Journals,
     environment: &Environment,
     lease: &Lease,
     run: &Run,
 ) -> Result<Vec<String>> {
-    snapshot::clean_up_crashed(main.root(), &environment.name)?;
-    let recovered = recover::crashed(main.root(), environment, lease, &run.progress).await?;
+    snapshot::clean_up_crashed(journals)?;
+    let recovered = recover::crashed(journals, environment, lease, &run.progress).await?;
     let told = |past: &recover::Recovered| {
         let what = match past.outcome {
             Outcome::RolledForward => "was finished",
@@ -248,7 +264,7 @@ pub(super) async fn backup(
         .map_err(|error| error.context("the target could not be backed up first"))?;
     let wanted = crate::repository::id::SnapshotRef::Id(taken.snapshot.clone());
     let stored = repositories::Shelf::open([environment])?.find(&wanted, None)?;
-    let report = verify::snapshot(&stored).await?;
+    let report = verify::snapshot(&stored, stored.contradictions()).await?;
     if !report.passed {
         return Err(crate::error::Error::findings(format!(
             "the backup {} of the target cannot be read back",
@@ -277,10 +293,9 @@ async fn swap_all(
     plan: &LoadPlan,
     ready: &Ready,
     journal: &Journal,
-    root: &std::path::Path,
+    known: &Known,
     lease: &Lease,
 ) -> Result<BTreeMap<StoreKind, u64>> {
-    let before = holds(root, &plan.environment.name)?;
     let manifest = &plan.snapshot.manifest;
     let kept = |store: &StoreKind| match store {
         StoreKind::Postgres => ready.postgres.as_ref().is_some_and(|swap| swap.was_live.is_some()),
@@ -292,8 +307,14 @@ async fn swap_all(
         key_fingerprint: fingerprint(manifest, *store),
         previous: plan.keep_previous && kept(store),
         previous_snapshot: previous_snapshot(ready, *store),
-        before: before.get(store).map(|held| Box::new(Holds { before: None, ..held.clone() })),
+        before: Some(Box::new(known.holds_now(*store, plan.identities.get(store)))),
         previous_until: plan.previous_until,
+        clearance: Some(match plan.stores.get(store) {
+            Some(How::Snapshot) => manifest.derived_clearance(),
+            // A structure without data.
+            Some(How::Empty) | None => Clearance::Anonymized,
+        }),
+        at: Some(Timestamp::now()),
     };
     let stores = plan.stores.keys().map(|store| (*store, now(store))).collect();
     journal.step("result", &Loaded { at: Some(Timestamp::now()), stores })?;

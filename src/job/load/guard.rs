@@ -11,6 +11,7 @@ use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use crate::config::policy::Class;
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
+use crate::job::classes;
 use crate::job::repositories::{self, Shelf};
 use crate::repository::Stored;
 use crate::repository::manifest::Manifest;
@@ -91,7 +92,7 @@ pub fn one_key(
         Err(error) => return Err(error),
     };
     let keys: Vec<_> = stores.keys().filter_map(|store| fingerprint(manifest, *store)).collect();
-    for (store, held) in holds(main.root(), &environment.name)? {
+    for (store, held) in holds(&repositories::journals(environment, &main)?)? {
         let stays = !stores.contains_key(&store) && environment.stores().contains(&store);
         let other = |mine: &String| keys.iter().any(|key| key != mine);
         if stays && held.key_fingerprint.as_ref().is_some_and(other) {
@@ -107,18 +108,21 @@ pub fn one_key(
 
 /// The target's stores must belong to the target: not to another configured environment, and not
 /// to an environment whose snapshots name the same server and database. Gives what could not be
-/// judged, for the plan to say.
+/// judged, for the plan to say, and which stores they are.
 pub async fn identities(
     config: &Config,
     shelf: &Shelf,
     environment: &Environment,
     snapshot: &Stored,
     stores: &BTreeMap<StoreKind, How>,
-) -> Result<Vec<String>> {
+) -> Result<(Vec<String>, BTreeMap<StoreKind, Identity>)> {
     let changing: Vec<StoreKind> = stores.keys().copied().collect();
+    classes::settled(shelf, environment)?;
     let unknown = configured_apart(config, environment, &changing).await?;
+    let mut found = BTreeMap::new();
     for store in stores.keys() {
         let identity = identity(environment, *store).await?;
+        classes::not_live_elsewhere(shelf, environment, &identity)?;
         let all = || shelf.stored.iter().map(|(_, stored)| stored).chain([snapshot]);
         let is_here = |stored: &&Stored| {
             let held = stored.manifest.store(*store);
@@ -140,8 +144,9 @@ pub async fn identities(
                 .hint("two environments point at one database; correct the configuration"));
             }
         }
+        found.insert(*store, identity);
     }
-    Ok(unknown)
+    Ok((unknown, found))
 }
 
 /// Where a store is, as far as the configuration tells: without connecting to anybody else's.
@@ -241,7 +246,8 @@ fn place(
     })
 }
 
-async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
+/// What makes a store of an environment this one and no other, as the store itself says.
+pub async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
     let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
     match store {
         StoreKind::Postgres => {

@@ -16,13 +16,14 @@ pub mod rollback;
 pub mod swap;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Step;
-use super::journal::{self, Done, Journal, Outcome};
+use super::journal::{Done, Journal, Journals, Outcome};
+use crate::config::policy::Clearance;
 use crate::error::{Error, OrFail, Result};
 use crate::store::StoreKind;
 
@@ -154,6 +155,29 @@ pub struct Holds {
     /// When `keep_previous` has passed.
     #[serde(default)]
     pub previous_until: Option<Timestamp>,
+    /// Whether it is real data; not in the journals of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearance: Option<Clearance>,
+    /// When it was brought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+impl Holds {
+    /// What a store holds that no load brought.
+    pub fn unknown(clearance: Clearance) -> Self {
+        Self {
+            job: String::new(),
+            snapshot: None,
+            key_fingerprint: None,
+            previous: true,
+            previous_snapshot: None,
+            before: None,
+            previous_until: None,
+            clearance: Some(clearance),
+            at: None,
+        }
+    }
 }
 
 /// What a load did.
@@ -195,9 +219,9 @@ pub struct Counted {
 }
 
 /// What every store of an environment holds, as far as its loads are remembered.
-pub fn holds(root: &Path, environment: &str) -> Result<BTreeMap<StoreKind, Holds>> {
+pub fn holds(journals: &Journals) -> Result<BTreeMap<StoreKind, Holds>> {
     let mut holds: BTreeMap<StoreKind, Holds> = BTreeMap::new();
-    for journal in journal::jobs(root, environment)? {
+    for journal in journals.jobs()? {
         let ended = journal.read::<Done>("done")?;
         // Whatever became of that job, it dropped what was kept before it.
         for store in journal.read::<Vec<StoreKind>>("step-dropping")?.unwrap_or_default() {
@@ -209,7 +233,11 @@ pub fn holds(root: &Path, environment: &str) -> Result<BTreeMap<StoreKind, Holds
         if ended.as_ref().is_some_and(happened)
             && let Some(loaded) = journal.read::<Loaded>("step-result")?
         {
-            holds.extend(loaded.stores);
+            let dated = |(store, held): (StoreKind, Holds)| {
+                let at = held.at.or(loaded.at);
+                (store, Holds { at, ..held })
+            };
+            holds.extend(loaded.stores.into_iter().map(dated));
         }
     }
     Ok(holds)
@@ -227,9 +255,9 @@ pub struct Crashed {
 }
 
 /// The loads of an environment that crashed and were not dealt with yet.
-pub fn crashed(root: &Path, environment: &str) -> Result<Vec<Crashed>> {
+pub fn crashed(journals: &Journals) -> Result<Vec<Crashed>> {
     let mut found = Vec::new();
-    for journal in journal::crashed(root, environment)? {
+    for journal in journals.crashed()? {
         let Some(plan) = journal.read::<serde_json::Value>("plan")? else { continue };
         if plan.get("kind").and_then(serde_json::Value::as_str) != Some("load") {
             continue;
@@ -243,8 +271,8 @@ pub fn crashed(root: &Path, environment: &str) -> Result<Vec<Crashed>> {
 }
 
 /// Refuses to read an environment whose stores may be of two different loads.
-pub fn refuse_half_swapped(root: &Path, environment: &str) -> Result<()> {
-    match crashed(root, environment)?.iter().find(|load| load.ready.is_some()) {
+pub fn refuse_half_swapped(journals: &Journals, environment: &str) -> Result<()> {
+    match crashed(journals)?.iter().find(|load| load.ready.is_some()) {
         None => Ok(()),
         Some(load) => Err(Error::failed(format!(
             "job {} of `{environment}` crashed while it swapped the stores; they may be of two loads",
@@ -275,10 +303,9 @@ pub fn sql_files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 /// Forgets the journals of old jobs, but for those that say what the stores hold. Housekeeping: a
 /// failure is only logged.
-pub(crate) fn forget_old_jobs(root: &Path, environment: &str) {
-    let forgotten = holds(root, environment).and_then(|holds| {
-        let needed = |journal: &Journal| holds.values().any(|held| held.job == journal.job());
-        journal::prune(root, environment, needed)
+pub(crate) fn forget_old_jobs(journals: &Journals) {
+    let forgotten = holds(journals).and_then(|holds| {
+        journals.prune(|journal| holds.values().any(|held| held.job == journal.job()))
     });
     if let Err(error) = forgotten {
         tracing::warn!(%error, "old journals stay");

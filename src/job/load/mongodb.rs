@@ -259,7 +259,9 @@ pub(super) async fn undo(
         };
         let wanted = SnapshotRef::Id(previous.clone());
         let stored = repositories::Shelf::open([environment])?.find(&wanted, None)?;
-        let again = beside(environment, &stored, &format!("undo-{previous}"), progress).await?;
+        let permit = Permit::undone(&stored.manifest.environment, &environment.name)?;
+        let job = format!("undo-{previous}");
+        let again = beside(environment, &stored, &permit, &job, progress).await?;
         swap(environment, &again).await?;
     }
     drop_new(environment).await
@@ -269,6 +271,7 @@ pub(super) async fn undo(
 pub(super) async fn beside(
     environment: &Environment,
     stored: &Stored,
+    permit: &Permit,
     job: &str,
     progress: &Progress,
 ) -> Result<MongoReady> {
@@ -276,11 +279,10 @@ pub(super) async fn beside(
         .manifest
         .store(StoreKind::Mongodb)
         .ok_or_else(|| Error::not_found("the kept snapshot holds no mongodb"))?;
-    let permit = Permit::stored(stored.manifest.clearance, environment.class)?;
     let source = Source {
         stored,
         store,
-        permit: &permit,
+        permit,
         verify: Verify::Digests,
         jobs: crate::config::default_jobs(),
         progress,

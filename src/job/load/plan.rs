@@ -9,11 +9,11 @@ use super::{Command, How, Verify, guard};
 use crate::config::policy::{Class, Clearance, Permit};
 use crate::config::{Config, Environment, JobKind, KeepPrevious, Treatment};
 use crate::error::{Error, Result};
-use crate::job::{Plan, repositories};
+use crate::job::{Plan, classes, repositories};
 use crate::repository::Stored;
 use crate::repository::id::{SnapshotRef, When};
 use crate::repository::manifest::{Manifest, StoreManifest};
-use crate::store::StoreKind;
+use crate::store::{Identity, StoreKind};
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +60,8 @@ pub struct LoadPlan {
     pub previous_until: Option<Timestamp>,
     /// Whether `--rollback-ready` or `--discard-target` was given.
     pub guarded: bool,
+    /// Which stores they are, as they said themselves.
+    pub identities: BTreeMap<StoreKind, Identity>,
 }
 
 /// Decides on a refresh of `environment`.
@@ -164,9 +166,12 @@ async fn build(
     seeds: Vec<String>,
 ) -> Result<LoadPlan> {
     let manifest = &snapshot.manifest;
-    let permit = Permit::stored(manifest.clearance, environment.class).map_err(|error| {
-        error.context(format!("snapshot {} cannot enter `{}`", manifest.id, environment.name))
-    })?;
+    classes::refuse_contradictions(shelf, config, &snapshot)?;
+    classes::refuse_untold(&snapshot, environment.class)?;
+    let permit =
+        Permit::stored(manifest.derived_clearance(), environment.class).map_err(|error| {
+            error.context(format!("snapshot {} cannot enter `{}`", manifest.id, environment.name))
+        })?;
     if stores.is_empty() {
         return Err(
             Error::usage("no store would change").hint("see --store and `data.refresh.stores`")
@@ -189,7 +194,8 @@ async fn build(
         }
     }
     guard::discard(&environment, request)?;
-    let unknown = guard::identities(config, shelf, &environment, &snapshot, &stores).await?;
+    let (unknown, identities) =
+        guard::identities(config, shelf, &environment, &snapshot, &stores).await?;
     guard::one_key(&environment, manifest, &stores)?;
     let backup_first = request.rollback_ready
         || (command == Command::Refresh
@@ -207,6 +213,7 @@ async fn build(
         keep_previous: environment.data.refresh.keep_previous != KeepPrevious::No,
         previous_until: previous_until(environment.data.refresh.keep_previous),
         guarded: request.rollback_ready || request.discard_target.is_some(),
+        identities,
         environment,
         snapshot,
         stores,

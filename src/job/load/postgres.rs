@@ -112,7 +112,7 @@ struct Archive {
 
 impl Archive {
     fn fetch(loading: &Loading<'_>, store: &StoreManifest) -> Result<Self> {
-        let folder = crate::job::private_folder()?;
+        let folder = crate::job::temporary::folder()?;
         let read = |kind| -> Result<Vec<u8>> {
             let part = parts_of(store, kind)
                 .next()

@@ -1,13 +1,11 @@
 //! What a load left that did not get to its end: finished or undone, never left.
 
-use std::path::Path;
-
 use super::{
     Command, Crashed, How, Ready, Record, crashed as crashed_loads, mongodb, postgres, redis, swap,
 };
 use crate::config::Environment;
 use crate::error::{Kind, Result};
-use crate::job::journal::{Journal, Outcome};
+use crate::job::journal::{Journal, Journals, Outcome};
 use crate::job::snapshot;
 use crate::pipeline::progress::Progress;
 use crate::repository::files;
@@ -25,20 +23,20 @@ pub struct Recovered {
 
 /// Deals with every crashed load of an environment. The caller holds its lease alone.
 pub async fn crashed(
-    root: &Path,
+    journals: &Journals,
     environment: &Environment,
     lease: &Lease,
     progress: &Progress,
 ) -> Result<Vec<Recovered>> {
     let mut done = Vec::new();
-    for Crashed { journal, record, ready } in crashed_loads(root, &environment.name)? {
+    for Crashed { journal, record, ready } in crashed_loads(journals)? {
         tracing::warn!(job = journal.job(), "dealing with a load that crashed");
         let outcome = match &ready {
             None => remove(environment, &record, &journal).await.map(|()| Outcome::Removed)?,
             Some(ready) => finish_or_undo(environment, ready, &journal, lease, progress).await?,
         };
         if outcome != Outcome::RolledForward {
-            forget_kept(root, &environment.name, journal.job())?;
+            forget_kept(journals, journal.job())?;
         }
         journal.done(outcome, None)?;
         done.push(Recovered { job: journal.job().to_owned(), outcome });
@@ -85,6 +83,7 @@ pub async fn failed(
     record: &Record,
     ready: Option<&Ready>,
     journal: &Journal,
+    journals: &Journals,
     progress: &Progress,
 ) -> Result<Outcome> {
     lease.not_taken_over()?;
@@ -95,14 +94,14 @@ pub async fn failed(
             Outcome::RolledBack
         }
     };
-    forget_kept(lease.root(), &environment.name, journal.job())?;
+    forget_kept(journals, journal.job())?;
     Ok(outcome)
 }
 
 /// Removes the snapshot of MongoDB that an undone job took before its swap: what it holds is live
 /// again, and a rollback must not take it for the data from before the last load.
-fn forget_kept(root: &Path, environment: &str, job: &str) -> Result<()> {
-    let taking = Journal::at(root, environment, &format!("{job}-previous"));
+fn forget_kept(journals: &Journals, job: &str) -> Result<()> {
+    let Some(taking) = journals.find(&format!("{job}-previous"))? else { return Ok(()) };
     let Some(record) = taking.read::<snapshot::Record>("plan")? else { return Ok(()) };
     files::remove(&record.folder.join("manifest.json"))?;
     files::remove_folder(&record.folder)

@@ -3,7 +3,6 @@
 //! What is live now becomes the previous data, so that a rollback can itself be rolled back.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -11,11 +10,13 @@ use jiff::Timestamp;
 use super::execute::deal_with_the_past_of;
 use super::plan::Request;
 use super::{
-    Command, Holds, How, Loaded, Ready, Record, Summary, guard, holds, mongodb, postgres, recover,
-    redis, swap,
+    Command, Holds, How, Loaded, Ready, Record, Summary, guard, mongodb, postgres, recover, redis,
+    swap,
 };
+use crate::config::policy::{Class, Permit};
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, Result};
+use crate::job::classes::{self, Known};
 use crate::job::journal::{Journal, Outcome};
 use crate::job::{Plan, Run, Step, repositories, snapshot};
 use crate::repository::lease::{Lease, Mode};
@@ -48,9 +49,11 @@ pub async fn plan(environment: Environment, request: &Request) -> Result<Rollbac
         kept: None,
         request: request.clone(),
     };
-    let crashed = super::crashed(main.root(), &plan.environment.name)?;
+    let journals = repositories::journals(&plan.environment, &main)?;
+    let crashed = super::crashed(&journals)?;
     if crashed.is_empty() {
-        let kept = kept(&plan.environment, main.root()).await?;
+        let known = Known::read(&plan.environment)?;
+        let kept = kept(&plan.environment, &known).await?;
         describe(&kept, &mut plan.view);
         plan.kept = Some(kept);
     }
@@ -63,17 +66,40 @@ pub async fn plan(environment: Environment, request: &Request) -> Result<Rollbac
 }
 
 /// What there is to go back to.
+#[derive(Default)]
 struct Kept {
     /// The load that is taken back.
     job: String,
     stores: Vec<(StoreKind, Option<String>)>,
     mongodb: Option<Stored>,
+    /// For what `mongodb` holds.
+    permit: Option<Permit>,
 }
 
-async fn kept(environment: &Environment, root: &Path) -> Result<Kept> {
-    let held = holds(root, &environment.name)?;
-    let (mut kept, mut gone) =
-        (Kept { job: String::new(), stores: Vec::new(), mongodb: None }, Vec::new());
+/// Refuses (5) to bring real data back into an environment that is not live any more.
+fn may_come_back(
+    environment: &Environment,
+    known: &Known,
+    store: StoreKind,
+    held: &Holds,
+) -> Result<()> {
+    // Journals of older versions do not tell; what was there then is judged as if it were there now.
+    let clearance = held.before.as_ref().and_then(|before| before.clearance);
+    let clearance = clearance.unwrap_or_else(|| known.before(store));
+    Permit::stored(clearance, environment.class).map(drop).map_err(|error| {
+        error
+            .context(format!(
+                "what is kept of {store} from before the last load of `{}` is real data",
+                environment.name
+            ))
+            .hint("refresh it from an anonymized snapshot")
+    })
+}
+
+async fn kept(environment: &Environment, known: &Known) -> Result<Kept> {
+    classes::settled(&known.shelf, environment)?;
+    let held = &known.holds;
+    let (mut kept, mut gone) = (Kept::default(), Vec::new());
     // A rollback takes the last load back, and not those before it.
     let last = held.values().map(|held| held.job.clone()).max().unwrap_or_default();
     kept.job.clone_from(&last);
@@ -101,7 +127,14 @@ async fn kept(environment: &Environment, root: &Path) -> Result<Kept> {
             return Err(Error::not_found(format!("the previous data of {store} is gone"))
                 .hint("restore a snapshot with `pfdata restore`"));
         }
+        let identity = guard::identity(environment, store).await?;
+        classes::not_live_elsewhere(&known.shelf, environment, &identity)?;
+        may_come_back(environment, known, store, held)?;
         kept.stores.push((store, held.before.as_ref().and_then(|held| held.snapshot.clone())));
+    }
+    if let Some(stored) = &kept.mongodb {
+        classes::refuse_contradictions(&known.shelf, &environment.config(), stored)?;
+        kept.permit = Some(Permit::stored(stored.manifest.derived_clearance(), environment.class)?);
     }
     if let (Some(store), false) = (gone.first(), kept.stores.is_empty()) {
         return Err(Error::not_found(format!(
@@ -144,9 +177,12 @@ pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
     let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("rollback {}", environment.name));
     let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
-    let mut remarks = deal_with_the_past_of(&main, &environment, &lease, run).await?;
+    let root = repositories::journal_root(&environment, &main, environment.class == Class::Live)?;
+    let journals = repositories::journals(&environment, &main)?;
+    let mut remarks = deal_with_the_past_of(&journals, &environment, &lease, run).await?;
+    let known = Known::read(&environment)?;
     // What was shown may have been answered late: what there is now must still be that.
-    let kept = &kept(&environment, main.root()).await?;
+    let kept = &kept(&environment, &known).await?;
     if plan.kept.as_ref().is_some_and(|shown| shown.job != kept.job) {
         return Err(Error::refused(format!(
             "job {} has changed `{}` since the plan was made",
@@ -161,18 +197,26 @@ pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
         stores: kept.stores.iter().map(|(store, _)| (*store, How::Snapshot)).collect(),
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
-    let journal = Journal::begin(main.root(), &environment.name, &job, &record)?;
+    let journal = Journal::begin(&root, &environment.name, &job, &record)?;
     let prepared = run.stop.unless(prepare(&plan, kept, &journal, run)).await;
     let (ready, steps) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            let outcome =
-                recover::failed(&environment, &lease, &record, None, &journal, &run.progress).await;
+            let outcome = recover::failed(
+                &environment,
+                &lease,
+                &record,
+                None,
+                &journal,
+                &journals,
+                &run.progress,
+            )
+            .await;
             return Err(super::execute::ended(&journal, outcome, error));
         }
     };
     let swapped = async {
-        journal.step("result", &result(&environment, kept, &ready, journal.job(), main.root())?)?;
+        journal.step("result", &result(&known, kept, &ready, journal.job()))?;
         lease.still_held()?;
         journal.step("ready", &ready)?;
         swap::all(&environment, &ready, &journal, &lease).await
@@ -186,6 +230,7 @@ pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
                 &record,
                 Some(&ready),
                 &journal,
+                &journals,
                 &run.progress,
             )
             .await;
@@ -229,9 +274,10 @@ async fn prepare(
     if has(StoreKind::Redis) {
         ready.redis = redis::previous(environment).await?;
     }
-    if let Some(stored) = &kept.mongodb {
+    if let (Some(stored), Some(permit)) = (&kept.mongodb, &kept.permit) {
         let started = Instant::now();
-        let mut swap = mongodb::beside(environment, stored, journal.job(), &run.progress).await?;
+        let mut swap =
+            mongodb::beside(environment, stored, permit, journal.job(), &run.progress).await?;
         let within = format!("{}-previous", journal.job());
         let keep = snapshot::previous(environment.clone(), within)?;
         swap.previous = Some(snapshot::execute(keep, &run.progress).await?.snapshot);
@@ -252,33 +298,20 @@ async fn prepare(
 }
 
 /// What the stores hold afterwards: what they held before the last load, and the other way round.
-fn result(
-    environment: &Environment,
-    kept: &Kept,
-    ready: &Ready,
-    job: &str,
-    root: &Path,
-) -> Result<Loaded> {
-    let held = holds(root, &environment.name)?;
+fn result(known: &Known, kept: &Kept, ready: &Ready, job: &str) -> Loaded {
     let mut stores = BTreeMap::new();
     for (store, _) in &kept.stores {
-        let Some(now) = held.get(store) else { continue };
-        let unknown = Holds {
-            job: String::new(),
-            previous_snapshot: None,
-            snapshot: None,
-            key_fingerprint: None,
-            previous: true,
-            before: None,
-            previous_until: None,
-        };
-        let mut back = now.before.as_deref().cloned().unwrap_or(unknown);
+        let Some(now) = known.holds.get(store) else { continue };
+        let unknown = || Holds::unknown(known.before(*store));
+        let mut back = now.before.as_deref().cloned().unwrap_or_else(unknown);
+        back.clearance = back.clearance.or_else(|| Some(known.before(*store)));
+        back.at = Some(Timestamp::now());
         back.previous = true;
         job.clone_into(&mut back.job);
         back.previous_snapshot = super::execute::previous_snapshot(ready, *store);
         back.previous_until = now.previous_until;
-        back.before = Some(Box::new(Holds { before: None, ..now.clone() }));
+        back.before = Some(Box::new(known.holds_now(*store, None)));
         stores.insert(*store, back);
     }
-    Ok(Loaded { at: Some(Timestamp::now()), stores })
+    Loaded { at: Some(Timestamp::now()), stores }
 }

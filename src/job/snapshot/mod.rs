@@ -11,7 +11,7 @@ mod redis;
 use plan::Ruled;
 pub use plan::{Request, SnapshotPlan, chosen, default_set, plan, previous};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,23 +21,26 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::journal::{self, Journal, Outcome};
+use super::classes::{self, Known};
+use super::journal::{Journal, Journals, Outcome};
 use super::load::Holds;
 use super::{Step, repositories};
-use crate::anonymize::{Coverage, Verdict};
+use crate::anonymize::Coverage;
 use crate::config::Compression;
-use crate::config::policy::{self, Permit};
+use crate::config::policy::{self, Clearance, Ruling, StructurePermit, UnruledPermit};
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow::BlockSink;
 use crate::pipeline::progress::{Meter, Progress};
 use crate::repository::lease::{Lease, Mode};
-use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Part, PartKind, StoreManifest};
+use crate::repository::manifest::{
+    Anonymized, FORMAT, Manifest, Part, PartKind, Place, StoreManifest,
+};
 use crate::repository::part::{PartSpec, PartWriter};
 use crate::repository::process::Holder;
 use crate::repository::{Repository, id};
-use crate::store::StoreKind;
+use crate::store::{Identity, StoreKind};
 
 /// What a snapshot job did.
 #[derive(Debug, Serialize)]
@@ -85,19 +88,37 @@ pub struct Record {
 struct Session {
     folder: PathBuf,
     codec: Compression,
-    permit: Permit,
+    structure: StructurePermit,
+    /// None in a snapshot that masks: no row passes there but through the rules.
+    unruled: Option<UnruledPermit>,
     journal: Journal,
     numbers: AtomicU32,
     workers: Arc<Semaphore>,
     jobs: usize,
+    /// What the last loads brought; nothing in a snapshot that masks by itself.
     holds: BTreeMap<StoreKind, Holds>,
+    /// The stores below a live environment that hold raw data; none in a snapshot that masks.
+    raw: BTreeSet<StoreKind>,
 }
 
 impl Session {
+    /// The permit for rows that no rule is applied to.
+    fn unruled(&self) -> Result<UnruledPermit> {
+        self.unruled
+            .clone()
+            .ok_or_else(|| Error::failed("a snapshot that masks lets nothing pass without a rule"))
+    }
+
+    /// `raw` where a store below a live environment holds raw data.
+    fn held(&self, store: StoreKind) -> Option<Clearance> {
+        self.raw.contains(&store).then_some(Clearance::Raw)
+    }
+
     /// The fingerprint of the key that a store was masked with when it was last loaded; nothing
     /// where this snapshot masks it itself.
     fn masked_with(&self, store: StoreKind) -> Option<String> {
-        self.holds.get(&store).and_then(|held| held.key_fingerprint.clone())
+        let holds = self.holds.get(&store).filter(|_| !self.raw.contains(&store));
+        holds.and_then(|held| held.key_fingerprint.clone())
     }
 
     /// The next part's number.
@@ -139,7 +160,7 @@ impl Session {
             format: RecordFormat::Opaque,
         };
         let mut writer = PartWriter::create(&self.folder, spec, Compression::None)?;
-        let block: Block<Cleared> = Block::cleared(bytes, 1, &self.permit);
+        let block: Block<Cleared> = Block::structure(bytes, &self.structure);
         writer.write(&block)?;
         Ok(self.finish(writer).await?.0)
     }
@@ -160,11 +181,19 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
         Some(_) => None,
         None => Some(Lease::acquire(main.root(), &environment, Mode::Shared, holder)?),
     };
-    if plan.request.within.is_none() {
-        clean_up_crashed(main.root(), &environment)?;
-        super::load::refuse_half_swapped(main.root(), &environment)?;
-    }
-    let holds = super::load::holds(main.root(), &environment)?;
+    let root = repositories::journal_root(&plan.environment, &main, plan.raw)?;
+    let journals = repositories::journals(&plan.environment, &main)?;
+    let fresh = match plan.request.within {
+        Some(_) => None,
+        None => {
+            clean_up_crashed(&journals)?;
+            super::load::refuse_half_swapped(&journals, &environment)?;
+            Some(Known::read(&plan.environment)?)
+        }
+    };
+    // What was known when the plan was made may have changed until the lease was there.
+    let known = fresh.as_ref().unwrap_or(&plan.known);
+    classes::settled(&known.shelf, &plan.environment)?;
     let folder = repository.snapshot_folder(&environment, &plan.set.name, &snapshot);
     let record = Record {
         kind: "snapshot".to_owned(),
@@ -173,16 +202,16 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
         snapshot: snapshot.clone(),
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
-    let journal = Journal::begin(main.root(), &environment, &job, &record)?;
+    let journal = Journal::begin(&root, &environment, &job, &record)?;
     let guard = super::OnDrop::new({
         let (journal, record) = (journal.clone(), record);
         move || abandon(&journal, &record, Outcome::Failed)
     });
-    let summary = read_all(&plan, folder, &snapshot, created, &journal, holds, progress).await;
+    let summary = read_all(&plan, folder, &snapshot, created, &journal, known, progress).await;
     let summary = summary.and_then(|(manifest, steps)| {
         // Whoever took the lease over meanwhile has taken this job for dead, and its parts away.
         lease.as_ref().map_or(Ok(()), Lease::still_held)?;
-        refuse_live_data(&repository, &manifest)?;
+        refuse_to_contradict(&manifest)?;
         all_parts_are_there(&repository, &manifest)?;
         repository.publish(&manifest)?;
         Ok(summarize(&manifest, steps))
@@ -197,7 +226,7 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
             journal.done(Outcome::Failed, Some(error.message().to_owned()))?;
         }
     }
-    super::load::forget_old_jobs(main.root(), &environment);
+    super::load::forget_old_jobs(&journals);
     let mut summary = summary?;
     summary.elapsed_ms = super::milliseconds(started);
     Ok(summary)
@@ -209,33 +238,30 @@ async fn read_all(
     snapshot: &str,
     created: Timestamp,
     journal: &Journal,
-    holds: BTreeMap<StoreKind, Holds>,
+    known: &Known,
     progress: &Progress,
 ) -> Result<(Manifest, Vec<Step>)> {
-    let class = plan.environment.class;
-    let clearance = policy::clearance(class, plan.ruled.is_some());
-    let permit = match &plan.ruled {
-        Some(ruled) => ruled.rules.permit_for_structure(),
-        None => Permit::unruled(class, clearance)?,
-    };
-    let session = Session {
-        folder,
-        codec: plan.codec,
-        permit,
-        journal: journal.clone(),
-        numbers: AtomicU32::new(0),
-        workers: Arc::new(Semaphore::new(plan.jobs)),
-        jobs: plan.jobs,
-        holds: if plan.ruled.is_some() { BTreeMap::new() } else { holds },
-    };
+    // It takes a while and memory: beside the connecting, before there are blocks.
+    let fingerprint = super::when_some(plan.ruled.as_ref(), async |ruled| {
+        let key = ruled.key.clone();
+        super::blocking(move || key.fingerprint()).await
+    });
     let has = |store| plan.stores.contains(&store);
     let meter = |store: StoreKind| progress.meter(format!("snapshot {store}"), 0);
     // All three consistency points are taken before the first byte is read.
-    let (postgres, mongodb, redis) = tokio::try_join!(
+    let (key_fingerprint, postgres, mongodb, redis) = tokio::try_join!(
+        fingerprint,
         super::when(has(StoreKind::Postgres), || postgres::open(plan)),
         super::when(has(StoreKind::Mongodb), || mongodb::open(plan)),
         super::when(has(StoreKind::Redis), || redis::open(plan)),
     )?;
+    let identities = [
+        postgres.as_ref().map(|source| source.identity()),
+        mongodb.as_ref().map(|source| source.identity().clone()),
+        redis.as_ref().map(|source| source.identity()),
+    ];
+    let raw = raw_stores(plan, known, identities.into_iter().flatten())?;
+    let (session, clearance) = session(plan, folder, journal, known, raw)?;
     let read = tokio::try_join!(
         super::when_some(postgres, |source| postgres::read(
             plan,
@@ -257,15 +283,15 @@ async fn read_all(
         )),
     )?;
     let read: Vec<StoreRead> = [read.0, read.1, read.2].into_iter().flatten().collect();
-    let (masked, kept) =
-        read.iter().fold((0, 0), |sum, read| (sum.0 + read.masked, sum.1 + read.kept));
     let steps = read.iter().map(|read| read.step.clone()).collect();
+    let ruled = plan.ruled.as_ref().zip(key_fingerprint);
+    let anonymized = ruled.map(|(ruled, fingerprint)| anonymized(ruled, fingerprint, &read));
     let manifest = Manifest {
         format: FORMAT,
         id: snapshot.to_owned(),
         environment: plan.environment.name.clone(),
         set: plan.set.name.clone(),
-        class,
+        class: plan.environment.class,
         clearance,
         whole: plan.whole,
         created,
@@ -274,12 +300,7 @@ async fn read_all(
         job: journal.job().to_owned(),
         tags: plan.request.tags.clone(),
         note: plan.request.note.clone(),
-        anonymized: plan.ruled.as_ref().map(|ruled| Anonymized {
-            rules_digest: ruled.rules.digest(),
-            key_fingerprint: ruled.key.fingerprint(),
-            masked,
-            kept,
-        }),
+        anonymized,
         compression: plan.codec.to_string(),
         encryption: None,
         stores: read.into_iter().map(|read| read.manifest).collect(),
@@ -287,34 +308,91 @@ async fn read_all(
     Ok((manifest, steps))
 }
 
-/// An environment below `live` whose connection leads to a live one's store would declare real
-/// data to be masked.
-fn refuse_live_data(repository: &Repository, manifest: &Manifest) -> Result<()> {
-    if manifest.class == policy::Class::Live {
-        return Ok(());
-    }
-    let (stored, _) = repository.snapshots()?;
-    for mine in &manifest.stores {
-        // Of every live environment the newest counts: a store that it has left may be anyone's.
-        let mut seen = std::collections::BTreeSet::new();
-        let live = stored.iter().rev().map(|stored| &stored.manifest).filter(|other| {
-            other.class == policy::Class::Live && other.environment != manifest.environment
-        });
-        for other in live {
-            let Some(theirs) = other.store(mine.store) else { continue };
-            if !seen.insert(&other.environment) {
-                continue;
-            }
-            if theirs.identity.same_data(&mine.identity) {
-                return Err(Error::refused(format!(
-                    "{} of `{}` is the store that snapshot {} of the live `{}` was read from",
-                    mine.store, manifest.environment, other.id, other.environment
-                ))
-                .hint("two environments point at one database; correct the configuration"));
-            }
+/// The stores that hold raw data although their environment is not live. A store that is another's
+/// live one is refused.
+fn raw_stores(
+    plan: &SnapshotPlan,
+    known: &Known,
+    identities: impl Iterator<Item = Identity>,
+) -> Result<BTreeSet<StoreKind>> {
+    let mut raw = BTreeSet::new();
+    for identity in identities {
+        classes::not_live_elsewhere(&known.shelf, &plan.environment, &identity)?;
+        let held = known.held(identity.kind(), Some(&identity));
+        if plan.environment.class != policy::Class::Live && held == Clearance::Raw {
+            raw.insert(identity.kind());
         }
     }
-    Ok(())
+    Ok(raw)
+}
+
+/// What the readers share, with the permits of this snapshot, and its clearance.
+fn session(
+    plan: &SnapshotPlan,
+    folder: PathBuf,
+    journal: &Journal,
+    known: &Known,
+    raw: BTreeSet<StoreKind>,
+) -> Result<(Session, Clearance)> {
+    let (class, held_raw) = (plan.environment.class, !raw.is_empty());
+    let masks = plan.ruled.is_some();
+    // That the rules cover every place is seen when they are laid over the stores.
+    let ruling = if masks { Ruling::Whole } else { Ruling::Without };
+    let clearance = policy::clearance(class, ruling, held_raw);
+    let (structure, unruled) = match &plan.ruled {
+        Some(ruled) => (ruled.rules.permit_for_structure(), None),
+        None => (
+            StructurePermit::unruled(class, held_raw, clearance)?,
+            Some(UnruledPermit::new(class, held_raw, clearance)?),
+        ),
+    };
+    let session = Session {
+        folder,
+        codec: plan.codec,
+        structure,
+        unruled,
+        journal: journal.clone(),
+        numbers: AtomicU32::new(0),
+        workers: Arc::new(Semaphore::new(plan.jobs)),
+        jobs: plan.jobs,
+        holds: if masks { BTreeMap::new() } else { known.holds.clone() },
+        raw: if masks { BTreeSet::new() } else { raw },
+    };
+    Ok((session, clearance))
+}
+
+/// What the rules decided, place by place.
+fn anonymized(ruled: &Ruled, key_fingerprint: String, read: &[StoreRead]) -> Anonymized {
+    let places: Vec<Place> = read.iter().flat_map(|read| read.places.iter().cloned()).collect();
+    let count = |word: &str| places.iter().filter(|place| place.verdict == word).count() as u64;
+    Anonymized {
+        rules_digest: ruled.rules.digest(),
+        key_fingerprint,
+        masked: count("masked"),
+        kept: count("kept"),
+        places: Some(places),
+    }
+}
+
+/// The list of places of a manifest.
+fn places(coverage: &Coverage) -> Vec<Place> {
+    let place = |entry: &crate::anonymize::coverage::Entry| Place {
+        store: entry.store,
+        place: entry.place.clone(),
+        item: entry.item.clone(),
+        verdict: entry.verdict.word().to_owned(),
+        rule: entry.rule.clone(),
+    };
+    coverage.entries.iter().map(place).collect()
+}
+
+/// A manifest that every reader would refuse is not written.
+fn refuse_to_contradict(manifest: &Manifest) -> Result<()> {
+    match manifest.contradictions().first() {
+        None => Ok(()),
+        Some(line) => Err(Error::failed("the manifest of the snapshot would contradict itself")
+            .because(line.as_str())),
+    }
 }
 
 /// A manifest is written only for parts that are all there, as large as they were written.
@@ -337,18 +415,17 @@ fn all_parts_are_there(repository: &Repository, manifest: &Manifest) -> Result<(
 struct StoreRead {
     manifest: StoreManifest,
     step: Step,
-    masked: u64,
-    kept: u64,
+    places: Vec<Place>,
 }
 
 impl StoreRead {
-    fn new(manifest: StoreManifest, started: Instant, coverage: (u64, u64), jobs: usize) -> Self {
+    fn new(manifest: StoreManifest, started: Instant, places: Vec<Place>, jobs: usize) -> Self {
         let mut step = Step::since(started, "snapshot", Some(manifest.store));
         step.records = manifest.collections.iter().map(|collection| collection.records).sum();
         step.bytes_plain = manifest.parts.iter().map(|part| part.bytes_plain).sum();
         step.bytes_stored = manifest.parts.iter().map(|part| part.bytes_stored).sum();
         step.jobs = jobs;
-        Self { manifest, step, masked: coverage.0, kept: coverage.1 }
+        Self { manifest, step, places }
     }
 }
 
@@ -374,8 +451,9 @@ fn summarize(manifest: &Manifest, steps: Vec<Step>) -> Summary {
 }
 
 /// Removes what snapshot jobs left that crashed.
-pub fn clean_up_crashed(root: &std::path::Path, environment: &str) -> Result<()> {
-    for journal in journal::crashed(root, environment)? {
+pub fn clean_up_crashed(journals: &Journals) -> Result<()> {
+    super::temporary::sweep();
+    for journal in journals.crashed()? {
         let Some(plan) = journal.read::<serde_json::Value>("plan")? else { continue };
         if plan.get("kind").and_then(serde_json::Value::as_str) == Some("snapshot")
             && let Ok(record) = serde_json::from_value::<Record>(plan)
@@ -398,12 +476,34 @@ fn abandon(journal: &Journal, record: &Record, outcome: Outcome) {
     }
 }
 
-/// How many places the rules mask and keep.
-fn counts(coverage: &Coverage) -> (u64, u64) {
-    (coverage.count(Verdict::Masked), coverage.count(Verdict::Kept))
-}
-
 /// Counts into the store's meter what a writer takes; used by parts that are written by hand.
 fn count(meter: &Meter, part: &Part) {
     meter.add(part.bytes_plain, part.records);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::policy::Class;
+
+    #[test]
+    fn a_snapshot_that_masks_has_no_permit_for_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
+        let session = |unruled| Session {
+            folder: folder.path().to_owned(),
+            codec: Compression::None,
+            structure: StructurePermit::unruled(class, false, clearance).unwrap(),
+            unruled,
+            journal: Journal::at(folder.path(), "development", "job"),
+            numbers: AtomicU32::new(0),
+            workers: Arc::new(Semaphore::new(1)),
+            jobs: 1,
+            holds: BTreeMap::new(),
+            raw: BTreeSet::new(),
+        };
+        assert!(session(None).unruled().is_err());
+        let permit = UnruledPermit::new(class, false, clearance).unwrap();
+        assert!(session(Some(permit)).unruled().is_ok());
+    }
 }

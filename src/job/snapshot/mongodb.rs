@@ -13,11 +13,14 @@ use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{BlockTransform, Unruled};
 use crate::repository::files;
-use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
+use crate::repository::manifest::{
+    CollectionManifest, Part, PartKind, Place, StoreManifest, Structure,
+};
 use crate::repository::names::component;
 use crate::repository::part::PartSpec;
 use crate::store::mongodb::catalog::Kind;
 use crate::store::mongodb::source::{CollectionPart, Source, SourceOptions};
+use crate::store::mongodb::structure;
 use crate::store::{Level, StoreKind};
 
 /// How often a store is read again when its catalog changed underneath.
@@ -51,9 +54,9 @@ pub(super) async fn read(
             Err(_) => source.lost().is_some(),
         };
         if !again {
-            let (manifest, coverage) = read?;
+            let (manifest, places) = read?;
             meter.finish();
-            return Ok(StoreRead::new(manifest, started, coverage, session.jobs));
+            return Ok(StoreRead::new(manifest, started, places, session.jobs));
         }
         tracing::warn!(attempt, "the collections changed while they were read; reading them again");
         let folder = session.folder.join("mongodb");
@@ -69,7 +72,7 @@ async fn once(
     session: &Session,
     source: &Arc<Source>,
     meter: &Arc<Meter>,
-) -> Result<(StoreManifest, (u64, u64))> {
+) -> Result<(StoreManifest, Vec<Place>)> {
     let (shapes, positions) = source.with_documents();
     let rules = match &plan.ruled {
         Some(ruled) => {
@@ -80,6 +83,7 @@ async fn once(
         None => None,
     };
     meter.expect(shapes.iter().map(|shape| shape.bytes).sum());
+    let structure = if rules.is_some() { carried(source)? } else { Vec::new() };
     let mut parts = metadata(session, source).await?;
     let (data, digests) = data(session, source, rules.as_ref(), meter).await?;
     parts.extend(data);
@@ -93,6 +97,7 @@ async fn once(
     let manifest = StoreManifest {
         partial: plan.is_partial(),
         masked_with: session.masked_with(StoreKind::Mongodb),
+        held: session.held(StoreKind::Mongodb),
         store: StoreKind::Mongodb,
         identity: source.identity().clone(),
         server_version: source.server_version().to_owned(),
@@ -112,9 +117,11 @@ async fn once(
             })
             .collect(),
         parts,
-        remarks: remarks(source, rules.is_some()),
+        remarks: remarks(source, &structure),
+        structure,
     };
-    Ok((manifest, rules.map_or((0, 0), |rules| super::counts(&rules.plan.coverage()))))
+    let places = rules.map_or_else(Vec::new, |rules| super::places(&rules.plan.coverage()));
+    Ok((manifest, places))
 }
 
 /// The rules laid over the collections, and where each collection of the catalog stands in them.
@@ -122,6 +129,21 @@ async fn once(
 struct Masking {
     plan: MongodbPlan,
     positions: Vec<usize>,
+}
+
+/// What the collections' metadata carries, with its literals; credentials in it end the snapshot.
+fn carried(source: &Source) -> Result<Vec<Structure>> {
+    let metadata = structure::read(source.catalog())?;
+    let found = structure::credentials(&metadata);
+    if !found.is_empty() {
+        return Err(Error::findings(format!(
+            "the structure of mongodb holds credentials that no rule can mask: {}",
+            found.join(", ")
+        ))
+        .hint("take them out of there, or leave the collection out with --exclude"));
+    }
+    let carried = structure::carried(&metadata);
+    Ok(carried.into_iter().map(|(kind, names)| Structure::of(kind, names)).collect())
 }
 
 async fn metadata(session: &Session, source: &Source) -> Result<Vec<Part>> {
@@ -183,7 +205,7 @@ async fn worker(
         };
         let transform: Box<dyn BlockTransform> = match rules {
             Some(Masking { plan, positions }) => plan.transform(positions[slice.collection])?,
-            None => Box::new(Unruled(session.permit.clone())),
+            None => Box::new(Unruled(session.unruled()?)),
         };
         let writer = session.writer(spec)?;
         let (reading, collection) = (Arc::clone(source), slice.collection);
@@ -199,15 +221,8 @@ async fn worker(
     Ok(done)
 }
 
-/// Rules are for documents: what the structure itself says is stored as it stands.
-const STRUCTURE_REMARK: &str = "the structure is stored as it is: literals in validators, view \
-     pipelines, collations and filters of indexes are not masked";
-
-fn remarks(source: &Source, ruled: bool) -> Vec<String> {
-    let mut remarks = Vec::new();
-    if ruled {
-        remarks.push(STRUCTURE_REMARK.to_owned());
-    }
+fn remarks(source: &Source, structure: &[Structure]) -> Vec<String> {
+    let mut remarks: Vec<String> = Structure::told(structure).into_iter().collect();
     if source.stored_functions() {
         remarks.push("the functions in `system.js` are not in the snapshot".to_owned());
     }

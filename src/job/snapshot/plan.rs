@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::anonymize::{Key, RuleSet};
-use crate::config::{Compression, Environment, JobKind, SetSettings, policy};
+use crate::config::policy::{self, Clearance, Ruling};
+use crate::config::sets::RAW;
+use crate::config::{Compression, Environment, JobKind, SetSettings};
 use crate::error::{Error, Result};
 use crate::job::Plan;
+use crate::job::classes::{self, Known};
 use crate::repository::PREVIOUS_SET;
 use crate::store::StoreKind;
 
@@ -32,6 +35,13 @@ pub struct Request {
     pub within: Option<String>,
 }
 
+/// What no rule masks, said before it is stored; the manifest then names what there was.
+const STRUCTURE: &str = "the structure is carried as it is: names of tables, columns, collections \
+     and indexes; literals in views, rules, function bodies, defaults, checks, predicates of \
+     indexes, policies, conditions and arguments of triggers, publication filters, partition \
+     bounds, enum labels, comments and options of foreign objects; role names in grants; \
+     validators, view pipelines, collations and filters of mongodb";
+
 /// A snapshot that is decided on.
 pub struct SnapshotPlan {
     /// What a dry run prints.
@@ -46,6 +56,10 @@ pub struct SnapshotPlan {
     pub(super) jobs: usize,
     pub(super) codec: Compression,
     pub(super) request: Request,
+    /// What was known of the stores when the plan was made.
+    pub(super) known: Known,
+    /// Whether the job handles raw data, as far as that is known: its files lie with the raw set.
+    pub(super) raw: bool,
 }
 
 impl SnapshotPlan {
@@ -85,10 +99,15 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
             .hint("name the other stores with --store"));
     }
     let whole = stores.len() == all.len() && request.only.is_empty() && request.exclude.is_empty();
+    let known = Known::read(&environment)?;
+    classes::settled(&known.shelf, &environment)?;
     let ruled = if set.anonymize { Some(rules_of(&environment)?) } else { None };
     let jobs = request.jobs.unwrap_or(set.jobs);
     let codec = request.compression.unwrap_or(set.compression);
-    let clearance = policy::clearance(environment.class, ruled.is_some());
+    let held_raw = stores.iter().filter(|store| known.held(**store, None) == Clearance::Raw);
+    let held_raw: Vec<&str> = held_raw.map(|store| store.word()).collect();
+    let ruling = if ruled.is_some() { Ruling::Whole } else { Ruling::Without };
+    let clearance = policy::clearance(environment.class, ruling, !held_raw.is_empty());
 
     let title = format!("snapshot {}/{set_name} ({})", environment.name, clearance.word());
     let mut view = Plan::new("snapshot", title);
@@ -99,19 +118,49 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
         Some(ruled) => view.action("mask", None, format!("rules {}", &ruled.rules.digest()[..12])),
         None => view.action("keep", None, "no rules are applied"),
     }
+    if ruled.is_some() {
+        view.remark(STRUCTURE);
+    }
     let place = set.repository.path.display();
     view.action("store", None, format!("{place}, {codec}, {jobs} jobs"));
+    if environment.class != policy::Class::Live && !held_raw.is_empty() {
+        view.remark(format!(
+            "{} of `{}` holds real data: what is stored without rules is raw",
+            held_raw.join(", "),
+            environment.name
+        ));
+    }
     if !whole {
         view.remark("a partial snapshot: it is found by its id only");
     }
-    Ok(SnapshotPlan { view, environment, set, stores, whole, ruled, jobs, codec, request })
+    let raw = clearance == Clearance::Raw;
+    Ok(SnapshotPlan {
+        view,
+        environment,
+        set,
+        stores,
+        whole,
+        ruled,
+        jobs,
+        codec,
+        request,
+        known,
+        raw,
+    })
 }
 
 /// Decides on keeping what is live in MongoDB before a load replaces it: unruled, in the set
 /// `previous`.
 pub fn previous(environment: Environment, within: String) -> Result<SnapshotPlan> {
     environment.refuse_unbuilt(JobKind::Snapshot, Some(PREVIOUS_SET))?;
-    let set = environment.set(PREVIOUS_SET)?;
+    let known = Known::read(&environment)?;
+    let mut set = environment.set(PREVIOUS_SET)?;
+    let raw = environment.class == policy::Class::Live
+        || known.held(StoreKind::Mongodb, None) == Clearance::Raw;
+    if raw {
+        let with_raw = environment.set(RAW)?;
+        (set.repository, set.repository_id) = (with_raw.repository, with_raw.repository_id);
+    }
     let request = Request { within: Some(within), ..Request::default() };
     Ok(SnapshotPlan {
         view: Plan::new("snapshot", format!("keep mongodb of {}", environment.name)),
@@ -123,6 +172,8 @@ pub fn previous(environment: Environment, within: String) -> Result<SnapshotPlan
         whole: false,
         ruled: None,
         request,
+        known,
+        raw,
     })
 }
 

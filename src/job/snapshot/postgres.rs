@@ -13,10 +13,11 @@ use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{BlockTransform, Unruled};
-use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
+use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest, Structure};
 use crate::repository::names::component;
 use crate::repository::part::PartSpec;
 use crate::store::StoreKind;
+use crate::store::postgres::archive::Archive;
 use crate::store::postgres::catalog;
 use crate::store::postgres::connect::connect;
 use crate::store::postgres::parts::TablePart;
@@ -45,15 +46,17 @@ pub(super) async fn read(
     let started = Instant::now();
     let rules = match &plan.ruled {
         Some(ruled) => {
-            refuse_credentials(&source)?;
-            let rules = Masking::lay(plan, ruled, &source).await?;
+            refuse_credentials(&source.catalog().credentials)?;
+            let mut rules = Masking::lay(plan, ruled, &source).await?;
             rules.plan.coverage().require_complete()?;
+            rules.try_out(&source).await?;
+            rules.tell_spellings_apart(&source).await?;
             Some(rules)
         }
         None => None,
     };
     meter.expect(source.catalog().tables.iter().map(|table| table.bytes).sum());
-    let mut parts = schema(session, &source, rules.is_some()).await?;
+    let (mut parts, structure) = schema(session, &source, rules.is_some()).await?;
     let (data, digests) = data(session, &source, rules.as_ref(), &meter).await?;
     parts.extend(data);
     if source.catalog().large_objects > 0 {
@@ -64,18 +67,20 @@ pub(super) async fn read(
     let manifest = StoreManifest {
         partial: plan.is_partial(),
         masked_with: session.masked_with(StoreKind::Postgres),
+        held: session.held(StoreKind::Postgres),
         store: StoreKind::Postgres,
         identity: source.identity(),
         server_version: source.server_version().to_owned(),
         consistency: source.consistency(),
         collections: collections(&source, &digests),
         parts,
-        remarks: remarks(&source, rules.is_some()),
+        remarks: remarks(&source, &structure),
+        structure,
     };
     // The locks and the snapshot have held to the end, or this is an error.
     source.finish().await?;
-    let coverage = rules.map_or((0, 0), |rules| super::counts(&rules.plan.coverage()));
-    Ok(StoreRead::new(manifest, started, coverage, session.jobs))
+    let places = rules.map_or_else(Vec::new, |rules| super::places(&rules.plan.coverage()));
+    Ok(StoreRead::new(manifest, started, places, session.jobs))
 }
 
 /// The rules laid over a database, and where the tables that are read stand in it.
@@ -106,11 +111,37 @@ impl Masking {
         let plan = ruled.rules.postgres(&whole.tables, read.large_objects > 0, &ruled.key)?;
         Ok(Self { plan, positions })
     }
+
+    /// What the rules write must fit the types, domains and checks of the tables.
+    async fn try_out(&self, source: &Source) -> Result<()> {
+        let trial = source.trial().await?;
+        for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
+            for sample in self.plan.samples(*position)? {
+                trial.judge(table, &sample).await?;
+            }
+        }
+        trial.finish().await
+    }
+
+    /// Finds the values of unique columns that differ in their spelling alone, so that their
+    /// pseudonyms do too.
+    async fn tell_spellings_apart(&mut self, source: &Source) -> Result<()> {
+        let mut found = Vec::new();
+        for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
+            for place in self.plan.spelled(*position)? {
+                let texts = source.spellings(table, &place).await?;
+                if !texts.is_empty() {
+                    found.push((place, texts));
+                }
+            }
+        }
+        self.plan.tell_apart(&found)
+    }
 }
 
 /// The archive of the schema would carry them out of production.
-fn refuse_credentials(source: &Source) -> Result<()> {
-    match source.catalog().credentials.as_slice() {
+fn refuse_credentials(found: &[String]) -> Result<()> {
+    match found {
         [] => Ok(()),
         found => Err(Error::findings(format!(
             "the schema holds credentials that no rule can mask: {}",
@@ -120,15 +151,26 @@ fn refuse_credentials(source: &Source) -> Result<()> {
     }
 }
 
-/// Rules are for rows: what the schema itself says is stored as it stands.
-const STRUCTURE_REMARK: &str = "the schema is stored as it is: literals in views, functions, \
-     defaults, checks and comments are not masked";
+/// The schema archive of a masked snapshot: without the settings of the database, of which nothing
+/// else may tell the values either.
+async fn cleared_archive(source: &Source, bytes: Vec<u8>) -> Result<(Vec<u8>, Vec<Structure>)> {
+    let archive = Archive::parse(bytes)?.without_settings()?;
+    refuse_credentials(&archive.credentials())?;
+    archive.refuse_withheld(&source.withheld_settings().await?)?;
+    let carried = archive.carried();
+    let structure = carried.into_iter().map(|found| Structure::of(found.kind, found.names));
+    let structure = structure.collect();
+    Ok((archive.into_bytes(), structure))
+}
 
-async fn schema(session: &Session, source: &Source, ruled: bool) -> Result<Vec<Part>> {
-    let folder = crate::job::private_folder()?;
-    let archive = folder.path().join("schema.dump");
-    source.schema_archive(&archive).await?;
-    let bytes = std::fs::read(&archive).or_fail(|| "cannot read what pg_dump wrote")?;
+async fn schema(
+    session: &Session,
+    source: &Source,
+    ruled: bool,
+) -> Result<(Vec<Part>, Vec<Structure>)> {
+    let bytes = source.schema_archive().await?.archive;
+    let (bytes, structure) =
+        if ruled { cleared_archive(source, bytes).await? } else { (bytes, Vec::new()) };
     // Settings of the application's own may hold credentials: they stay with a raw snapshot.
     let settings = if ruled {
         source.database_json().await?
@@ -139,13 +181,14 @@ async fn schema(session: &Session, source: &Source, ruled: bool) -> Result<Vec<P
         serde_json::to_vec_pretty(&settings).or_fail(|| "cannot write the database's settings")?;
     let sequences = source.sequences_sql().into_bytes();
     let place = ("", "");
-    Ok(vec![
+    let parts = vec![
         session.small(PartKind::Schema, "postgres/schema.dump".into(), place, bytes).await?,
         session
             .small(PartKind::Sequences, "postgres/sequences.sql".into(), place, sequences)
             .await?,
         session.small(PartKind::Database, "postgres/database.json".into(), place, settings).await?,
-    ])
+    ];
+    Ok((parts, structure))
 }
 
 type Digests = BTreeMap<usize, (u64, ContentDigest)>;
@@ -202,7 +245,7 @@ async fn worker(
         };
         let transform: Box<dyn BlockTransform> = match rules {
             Some(rules) => rules.plan.transform(rules.positions[slice.table])?,
-            None => Box::new(Unruled(session.permit.clone())),
+            None => Box::new(Unruled(session.unruled()?)),
         };
         let writer = session.writer(spec)?;
         let columns = TableRef::from(table);
@@ -247,7 +290,7 @@ async fn large_objects(
     };
     let transform: Box<dyn BlockTransform> = match rules {
         Some(rules) => rules.plan.large_object_transform()?,
-        None => Box::new(Unruled(session.permit.clone())),
+        None => Box::new(Unruled(session.unruled()?)),
     };
     let writer = session.writer(spec)?;
     let mut reader = source.reader().await?;
@@ -280,7 +323,6 @@ fn endpoint(plan: &SnapshotPlan) -> Result<PostgresEndpoint> {
     plan.environment.postgres()?.ok_or_else(|| Error::usage("no postgres"))
 }
 
-fn remarks(source: &Source, ruled: bool) -> Vec<String> {
-    let structure = ruled.then(|| STRUCTURE_REMARK.to_owned());
-    source.remarks().iter().cloned().chain(structure).collect()
+fn remarks(source: &Source, structure: &[Structure]) -> Vec<String> {
+    source.remarks().iter().cloned().chain(Structure::told(structure)).collect()
 }

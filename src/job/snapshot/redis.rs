@@ -37,7 +37,7 @@ pub(super) async fn read(
     };
     let transform: Box<dyn KeyTransform> = match &rules {
         Some(rules) => rules.transform(),
-        None => Box::new(UnruledKeys(session.permit.clone())),
+        None => Box::new(UnruledKeys(session.unruled()?)),
     };
     meter.expect(source.bytes_estimate());
     let number = session.number();
@@ -77,6 +77,7 @@ pub(super) async fn read(
     let manifest = StoreManifest {
         partial: plan.is_partial(),
         masked_with: session.masked_with(StoreKind::Redis),
+        held: session.held(StoreKind::Redis),
         store: StoreKind::Redis,
         identity,
         server_version: version,
@@ -91,10 +92,11 @@ pub(super) async fn read(
             columns: Vec::new(),
         }],
         parts: vec![part],
+        structure: Vec::new(),
         remarks,
     };
-    let coverage = rules.map_or((0, 0), |rules| super::counts(&rules.coverage()));
-    Ok(StoreRead::new(manifest, started, coverage, 1))
+    let places = rules.map_or_else(Vec::new, |rules| super::places(&rules.coverage()));
+    Ok(StoreRead::new(manifest, started, places, 1))
 }
 
 fn endpoint(plan: &SnapshotPlan) -> Result<RedisEndpoint> {

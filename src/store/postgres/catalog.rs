@@ -173,6 +173,7 @@ async fn read_tables(client: &Client, schemas: &Vec<String>) -> Result<(Vec<Tabl
         columns: Vec::new(),
         parents: Vec::new(),
         unique: Vec::new(),
+        primary_key: Vec::new(),
         foreign_keys: Vec::new(),
         checks: Vec::new(),
         rows_estimate: row.get::<_, i64>("rows_estimate").unsigned_abs(),
@@ -201,6 +202,9 @@ async fn read_details(client: &Client, tables: &mut [Table]) -> Result<()> {
     }
     for row in client.query(UNIQUES, &[&oids]).await.or_postgres(failed)? {
         let Some(place) = place(&row) else { continue };
+        if row.get("indisprimary") {
+            tables[place].primary_key = row.get("columns");
+        }
         tables[place].unique.push(row.get("columns"));
     }
     for row in client.query(CONSTRAINTS, &[&oids]).await.or_postgres(failed)? {

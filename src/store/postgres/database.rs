@@ -6,6 +6,7 @@ use super::connect::Session;
 use super::reason::OrPostgres;
 use super::source::Source;
 use crate::error::{Error, OrFail, Result};
+use crate::store::credentials;
 
 const DATABASE: &str = include_str!("../../../sql/catalog/database.sql");
 
@@ -26,6 +27,18 @@ impl Source {
         withhold_custom_settings(&mut database);
         self.add_materialized_views(&mut database);
         Ok(database)
+    }
+
+    /// Names and values of the settings that [`database_json`](Self::database_json) withholds, to
+    /// prove that nothing else tells them.
+    ///
+    /// # Errors
+    ///
+    /// Exit 1 or 12 if the catalog cannot be read.
+    pub async fn withheld_settings(&self) -> Result<Vec<(String, String)>> {
+        let database = read(self.keeper()).await?;
+        let withheld = settings(&database).into_iter().filter(|setting| is_withheld(setting));
+        Ok(withheld.map(|setting| (setting.name, setting.value)).collect())
     }
 
     /// As [`database_json`](Self::database_json), with the values of all settings: for a backup
@@ -66,19 +79,27 @@ pub(super) async fn read(session: &Session) -> Result<Value> {
     Ok(database)
 }
 
+/// Settings that the application made up, and those that look like credentials.
+fn is_withheld(setting: &Setting) -> bool {
+    setting.name.contains('.')
+        || credentials::is_secret_name(&setting.name)
+        || credentials::in_text(&setting.value)
+}
+
 fn withhold_custom_settings(database: &mut Value) {
-    let mut withheld = Vec::new();
+    let withheld: Vec<String> = settings(database)
+        .iter()
+        .filter(|setting| is_withheld(setting))
+        .map(|setting| setting.name.clone())
+        .collect();
     if let Some(settings) = database["settings"].as_array_mut() {
         settings.retain(|setting| {
             let name = setting["setting"].as_str().unwrap_or_default();
-            if name.contains('.') {
-                withheld.push(Value::from(name));
-            }
-            !name.contains('.')
+            !withheld.iter().any(|withheld| withheld == name)
         });
     }
     if !withheld.is_empty() {
-        database["withheld"] = Value::Array(withheld);
+        database["withheld"] = withheld.into();
     }
 }
 
@@ -161,9 +182,10 @@ mod tests {
         let mut database = json!({ "settings": [
             { "role": null, "setting": "app.jwt_secret", "value": "s3cret" },
             { "role": null, "setting": "work_mem", "value": "64MB" },
+            { "role": "app", "setting": "primary_conninfo", "value": "host=a password=s3cret" },
         ]});
         withhold_custom_settings(&mut database);
-        assert_eq!(database["withheld"], json!(["app.jwt_secret"]));
+        assert_eq!(database["withheld"], json!(["app.jwt_secret", "primary_conninfo"]));
         assert!(!database.to_string().contains("s3cret"));
         assert_eq!(settings(&database).len(), 1);
     }

@@ -1,5 +1,6 @@
 //! PostgreSQL, 13 to 18.
 
+pub mod archive;
 pub mod catalog;
 pub mod check;
 pub mod connect;
@@ -22,11 +23,13 @@ pub mod sequences;
 pub mod settings;
 mod socket;
 pub mod source;
+mod spellings;
 pub mod swap;
 pub mod target;
 mod tls;
 mod toc;
 pub mod tools;
+pub mod trial;
 mod types;
 
 pub use load::Loader;

@@ -312,9 +312,7 @@ fn connection(database: &str) -> String {
 }
 
 async fn list(tool: &Tool, archive: &Path) -> Result<String> {
-    let mut command = Command::new(&tool.path);
-    command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
-    let output = command
+    let output = tools::bare(&tool.path)
         .arg("--list")
         .arg(archive)
         .output()

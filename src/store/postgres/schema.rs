@@ -1,15 +1,18 @@
 //! The schema archive: written by pg_dump in the source's own snapshot.
 
-use std::path::Path;
-
 use super::quote::ident;
 use super::source::Source;
 use super::tools::{self, tool};
 use crate::error::Result;
 
-/// Who wrote a schema archive.
+/// The largest schema archive that is read, in bytes: 20,000 tables take some 20 MiB.
+const ARCHIVE_BYTES_MAX: usize = 1 << 30;
+
+/// A schema archive, and who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaDump {
+    /// The bytes of the file.
+    pub archive: Vec<u8>,
     /// What pg_dump says of itself, such as `pg_dump (PostgreSQL) 15.18`.
     pub tool: String,
     /// Its major version: pg_restore must be at least as new.
@@ -17,7 +20,7 @@ pub struct SchemaDump {
 }
 
 impl Source {
-    /// Writes the schema to the file `into`, in pg_dump's custom format, as of the snapshot.
+    /// The schema in pg_dump's custom format, as of the snapshot. It never touches a disk here.
     ///
     /// The archive holds definitions only; `SET` lines are made by pg_restore when it reads it.
     ///
@@ -25,16 +28,14 @@ impl Source {
     ///
     /// Exit 1 if no pg_dump is new enough or it fails, with what it said; exit 12 if it cannot
     /// connect.
-    pub async fn schema_archive(&self, into: &Path) -> Result<SchemaDump> {
+    pub async fn schema_archive(&self) -> Result<SchemaDump> {
         let pg_dump = tool("pg_dump", self.catalog().server.major()).await?;
         let database = &self.endpoint.database;
         let mut command = tools::command(&pg_dump, &self.endpoint, database)?;
         command
             .args(["--format=custom", "--schema-only", "--compress=0"])
             .arg(format!("--lock-wait-timeout={}", self.lock_timeout.as_millis().max(1)))
-            .arg(format!("--snapshot={}", self.snapshot))
-            .arg("--file")
-            .arg(into);
+            .arg(format!("--snapshot={}", self.snapshot));
         for schema in &self.endpoint.schemas {
             // A name in double quotes is no pattern.
             command.arg(format!("--schema={}", ident(schema)));
@@ -44,8 +45,10 @@ impl Source {
                 command.arg(format!("--extension={}", ident(&extension)));
             }
         }
-        tools::run(command, &pg_dump, &self.endpoint, "write the schema").await?;
-        Ok(SchemaDump { tool: pg_dump.version, major: pg_dump.major })
+        let doing = "write the schema";
+        let archive =
+            tools::capture(command, &pg_dump, &self.endpoint, doing, ARCHIVE_BYTES_MAX).await?;
+        Ok(SchemaDump { tool: pg_dump.version, major: pg_dump.major, archive })
     }
 
     /// With `--schema`, pg_dump leaves extensions out unless they are named.

@@ -82,9 +82,43 @@ fn is_debian_wrapper(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|real| real.file_name().is_some_and(|name| name == "pg_wrapper"))
 }
 
+/// Variables that a tool may inherit: how to find its libraries, its messages' language, the
+/// time zone, where temporary files go. Nothing else: what else this process was given, a key or
+/// another store's password, is no business of a child, whose environment stands in `/proc`.
+const INHERITED: [&str; 15] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TZDIR",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+];
+
+/// Begins a command: it inherits only what is harmless, and speaks English.
+pub fn bare(tool: &Path) -> Command {
+    let mut command = Command::new(tool);
+    command.env_clear();
+    for name in INHERITED {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
 async fn version_of(path: &Path) -> Option<Tool> {
-    let mut command = Command::new(path);
-    command.arg("--version").stdin(Stdio::null()).kill_on_drop(true);
+    let mut command = bare(path);
+    command.arg("--version");
     let output =
         tokio::time::timeout(Duration::from_secs(10), command.output()).await.ok()?.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -97,16 +131,10 @@ async fn version_of(path: &Path) -> Option<Tool> {
 /// A command that talks to `database` of the endpoint. Neither the password nor anything else
 /// of the connection stands on the command line, and no `PG…` variable of the caller counts.
 pub fn command(tool: &Tool, endpoint: &PostgresEndpoint, database: &str) -> Result<Command> {
-    let mut command = Command::new(&tool.path);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("PG") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = bare(&tool.path);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
     let seconds = endpoint.connect_timeout.as_secs().max(2);
     command
-        .env("LC_ALL", "C")
         .env("PGHOST", &endpoint.host)
         .env("PGPORT", endpoint.port.to_string())
         .env("PGUSER", &endpoint.username)
@@ -140,6 +168,38 @@ pub async fn run(
         return Ok(());
     }
     Err(complaint(tool, endpoint, doing, &complaints))
+}
+
+/// Runs a command to its end and gives what it wrote, which is an error beyond `limit` bytes.
+pub async fn capture(
+    mut command: Command,
+    tool: &Tool,
+    endpoint: &PostgresEndpoint,
+    doing: &str,
+    limit: usize,
+) -> Result<Vec<u8>> {
+    let lost = || format!("{} was lost", tool.path.display());
+    command.stdout(Stdio::piped());
+    let mut child = command.spawn().or_fail(|| format!("{} cannot run", tool.path.display()))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let answer = async {
+        let mut written = Vec::new();
+        if let Some(stdout) = stdout {
+            stdout.take(limit as u64 + 1).read_to_end(&mut written).await.or_fail(lost)?;
+        }
+        if written.len() > limit {
+            let mebibytes = limit >> 20;
+            return Err(Error::failed(format!(
+                "{} could not {doing}: it is larger than {mebibytes} MiB",
+                tool.path.display()
+            )));
+        }
+        Ok(written)
+    };
+    let (written, complaints) = tokio::join!(answer, tail(stderr));
+    let written = written?;
+    let status = child.wait().await.or_fail(lost)?;
+    if status.success() { Ok(written) } else { Err(complaint(tool, endpoint, doing, &complaints)) }
 }
 
 /// Reads to the end and keeps the last 64 KiB.

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use super::reason::OrPostgres;
 use crate::error::Result;
-use crate::store::shape::{BaseType, Spelling};
+use crate::store::shape::{BaseType, Digits, Spelling};
 
 /// How deep domains over domains are followed; more cannot be told from a loop.
 const DEPTH: usize = 64;
@@ -128,7 +128,7 @@ fn limit(name: &str, modifier: i32) -> Option<u32> {
 fn spelling(name: &str, modifier: i32) -> Spelling {
     match name {
         "bpchar" if modifier > HEADER => Spelling::Padded,
-        "numeric" => scale(modifier).map_or(Spelling::Usual, Spelling::Scaled),
+        "numeric" => digits(modifier).map_or(Spelling::Usual, Spelling::Scaled),
         "float4" => Spelling::Single,
         "cidr" => Spelling::Network,
         _ => Spelling::Usual,
@@ -138,9 +138,10 @@ fn spelling(name: &str, modifier: i32) -> Spelling {
 /// A modifier of numeric is the precision in the upper half and the scale in the lowest 11 bits,
 /// signed, plus [`HEADER`] (`make_numeric_typmod` in the server's `numeric.c`; before version 15
 /// the scale had 16 bits and went up to 1000). A scale below zero fixes no digits.
-fn scale(modifier: i32) -> Option<u16> {
+fn digits(modifier: i32) -> Option<Digits> {
     let packed = modifier.checked_sub(HEADER).filter(|packed| *packed >= 0)?;
-    u16::try_from(((packed & 0x7ff) ^ 0x400) - 0x400).ok()
+    let scale = u16::try_from(((packed & 0x7ff) ^ 0x400) - 0x400).ok()?;
+    Some(Digits { precision: u16::try_from(packed >> 16).ok()?, scale })
 }
 
 #[cfg(test)]
@@ -187,10 +188,13 @@ mod tests {
         ]));
         let spelled = |oid, modifier| types.resolve(oid, modifier).spelling;
         assert_eq!(spelled(1, -1), Spelling::Usual);
-        assert_eq!(spelled(1, numeric_14_2), Spelling::Scaled(2));
-        assert_eq!(spelled(11, -1), Spelling::Scaled(2));
-        assert_eq!(spelled(12, -1), Spelling::Scaled(2));
-        assert_eq!(spelled(24, (10 << 16) + HEADER), Spelling::Scaled(0));
+        assert_eq!(spelled(1, numeric_14_2), Spelling::Scaled(Digits { precision: 14, scale: 2 }));
+        assert_eq!(spelled(11, -1), Spelling::Scaled(Digits { precision: 14, scale: 2 }));
+        assert_eq!(spelled(12, -1), Spelling::Scaled(Digits { precision: 14, scale: 2 }));
+        assert_eq!(
+            spelled(24, (10 << 16) + HEADER),
+            Spelling::Scaled(Digits { precision: 10, scale: 0 })
+        );
         assert_eq!(spelled(14, -1), Spelling::Single);
         assert_eq!(spelled(15, -1), Spelling::Network);
         assert_eq!(spelled(2, -1), Spelling::Usual);
@@ -206,10 +210,10 @@ mod tests {
     #[test]
     fn scales_are_read_from_modifiers_of_every_version() {
         let modifier = |precision: i32, scale: i32| (precision << 16 | (scale & 0x7ff)) + HEADER;
-        assert_eq!(scale(-1), None);
-        assert_eq!(scale(modifier(14, 2)), Some(2));
-        assert_eq!(scale(modifier(1000, 1000)), Some(1000));
-        assert_eq!(scale(modifier(5, 0)), Some(0));
-        assert_eq!(scale(modifier(5, -2)), None);
+        assert_eq!(digits(-1).map(|digits| digits.scale), None);
+        assert_eq!(digits(modifier(14, 2)).map(|digits| digits.scale), Some(2));
+        assert_eq!(digits(modifier(1000, 1000)).map(|digits| digits.scale), Some(1000));
+        assert_eq!(digits(modifier(5, 0)).map(|digits| digits.scale), Some(0));
+        assert_eq!(digits(modifier(5, -2)).map(|digits| digits.scale), None);
     }
 }

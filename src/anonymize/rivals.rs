@@ -1,0 +1,196 @@
+//! Spellings of one value in one unique column: which columns are looked at, and what becomes of
+//! those that are found.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::action::{Action, Masker, Outcome};
+use super::masker::Rivals;
+use super::postgres::PostgresPlan;
+use super::postgres_checks as checks;
+use super::transformers::Form;
+use crate::error::{Error, Result};
+
+/// A column whose unique index may tell apart what its rule takes for equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpelledColumn {
+    /// The position of the table in the plan.
+    table: usize,
+    /// The position of the column among those that a rule changes.
+    ruled: usize,
+    /// Its name.
+    pub name: String,
+    /// Whether punctuation makes no difference either.
+    pub ignores_punctuation: bool,
+    /// Whether the type itself compares without regard to case.
+    folds: bool,
+}
+
+type Domain = [u32; 8];
+
+impl PostgresPlan {
+    /// The columns of a table, by its position in the plan, whose spellings matter.
+    pub fn spelled(&self, table: usize) -> Result<Vec<SpelledColumn>> {
+        let plan = self.table(table)?;
+        let unique = |name: &String| plan.unique.iter().any(|index| index.contains(name));
+        let mut columns = Vec::new();
+        for (position, ruled) in plan.ruled.iter().enumerate() {
+            let Some(column) = plan.columns.get(ruled.index) else { continue };
+            let (Action::Leaf(masker), false) = (&ruled.action, column.array) else { continue };
+            if checks::form(column) == Form::Text && masker.injective() && unique(&column.name) {
+                columns.push(SpelledColumn {
+                    table,
+                    ruled: position,
+                    name: column.name.clone(),
+                    ignores_punctuation: masker.ignores_punctuation(),
+                    folds: column.type_name.ends_with("citext"),
+                });
+            }
+        }
+        Ok(columns)
+    }
+
+    /// Takes what was found in such columns: texts of which some differ in their spelling alone.
+    /// Every column that shares its pseudonyms with such a column spells them alike.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Findings`](crate::error::Kind::Findings) where pseudonyms cannot be kept apart.
+    pub fn tell_apart(&mut self, found: &[(SpelledColumn, Vec<String>)]) -> Result<()> {
+        let mut domains: HashMap<Domain, HashSet<Box<[u8]>>> = HashMap::new();
+        for (place, texts) in found {
+            let plan = self.table(place.table)?;
+            let Some(ruled) = plan.ruled.get(place.ruled) else { continue };
+            let Action::Leaf(masker) = &ruled.action else { continue };
+            let (rivals, lost) = rivals(masker, texts, place.folds);
+            if lost > 0 {
+                return Err(Error::findings(format!(
+                    "column `{}` of {} holds {lost} values that differ from others in their \
+                     spelling alone, and the rule at {} cannot keep their pseudonyms apart",
+                    place.name,
+                    plan.name,
+                    masker.at()
+                ))
+                .hint("keep the column, mend the data, or give the pseudonyms more room"));
+            }
+            if let Some(domain) = masker.domain() {
+                domains.entry(domain).or_default().extend(rivals);
+            }
+        }
+        let domains: HashMap<Domain, Rivals> =
+            domains.into_iter().map(|(domain, rivals)| (domain, Arc::new(rivals))).collect();
+        if domains.is_empty() {
+            return Ok(());
+        }
+        for ruled in self.tables.iter_mut().flat_map(|table| &mut table.ruled) {
+            ruled.action.each_masker(&mut |masker| {
+                if let Some(rivals) = masker.domain().and_then(|domain| domains.get(&domain)) {
+                    masker.set_rivals(Arc::clone(rivals));
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The normalized values that texts share, and how many of those texts cannot be told apart.
+fn rivals(masker: &Masker, texts: &[String], folds: bool) -> (HashSet<Box<[u8]>>, usize) {
+    let mut masker = masker.clone();
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for text in texts {
+        // What cannot be normalized meets its rule's `on_error` when the rows are read.
+        let Ok(normalized) = masker.normalized(text).map(str::to_owned) else { continue };
+        groups.entry(normalized).or_default().push(text);
+    }
+    groups.retain(|_, texts| texts.len() > 1);
+    let mut lost = 0;
+    for texts in groups.values() {
+        let mut seen = HashSet::new();
+        for text in texts {
+            let mut made = Vec::new();
+            let outcome = masker.variant(text.as_bytes(), &mut made);
+            let mut made = String::from_utf8(made).unwrap_or_default();
+            if folds {
+                made = made.to_lowercase();
+            }
+            lost += usize::from(!matches!(outcome, Ok(Outcome::Wrote(_))) || !seen.insert(made));
+        }
+    }
+    (groups.into_keys().map(|value| value.into_bytes().into_boxed_slice()).collect(), lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::anonymize::testing::{foreign_key, key, rules, table, told};
+
+    fn plan(rule: &str, type_name: &str) -> PostgresPlan {
+        let mut users = table("users", &[("email", type_name)]);
+        users.unique = vec![vec!["email".to_owned()]];
+        let mut logins = table("logins", &[("email", type_name)]);
+        logins.foreign_keys = vec![foreign_key("email", "users", "email")];
+        let rules = rules(&format!("[postgres.\"public.*\"]\nemail = {rule}\n"));
+        rules.postgres(&[users, logins], false, &key()).unwrap()
+    }
+
+    fn told_apart(rule: &str, type_name: &str, texts: &[&str]) -> Result<Vec<String>> {
+        let mut plan = plan(rule, type_name);
+        let place = plan.spelled(0).unwrap().remove(0);
+        plan.tell_apart(&[(place, texts.iter().map(|text| (*text).to_owned()).collect())])?;
+        let made =
+            |table: usize, text: &str| plan.apply_one(table, 0, Some(text)).unwrap().unwrap();
+        for text in texts {
+            assert_eq!(made(0, text), made(1, text), "what refers to it is spelled alike");
+        }
+        Ok(texts.iter().map(|text| made(0, text)).collect())
+    }
+
+    const EMAIL: &str = "{ use = \"email\", unique = true }";
+
+    #[test]
+    fn spellings_stay_apart_and_the_normal_one_stays_as_it_is() {
+        let base = plan(EMAIL, "text").apply_one(0, 0, Some("Bob@x.com")).unwrap().unwrap();
+        let texts =
+            ["bob@x.com", "Bob@X.com", "BOB@x.com", " bob@x.com", "bob@x.com\t", "Only@x.com"];
+        let made = told_apart(EMAIL, "text", &texts).unwrap();
+        assert_eq!(made[0], base);
+        assert_eq!(made.iter().collect::<HashSet<_>>().len(), texts.len(), "{made:?}");
+        for spelled in &made[..5] {
+            assert_eq!(spelled.trim().to_lowercase(), base);
+        }
+        assert_eq!(made[5], made[5].to_lowercase(), "without a rival it stays");
+    }
+
+    #[test]
+    fn every_transformer_that_can_be_unique_keeps_its_spellings_apart() {
+        for (rule, texts) in [
+            ("{ use = \"name\", unique = true }", ["Ann Lee", "ann lee", "ANN  LEE", "ann lee "]),
+            ("{ use = \"company\", unique = true }", ["Acme", "ACME", " acme", "acme"]),
+            ("{ use = \"username\", unique = true }", ["ann", " ann", "ann ", "ann\t"]),
+            ("{ use = \"url\", unique = true }", ["x/a", " x/a", "x/a ", "x/a\n"]),
+            ("{ use = \"hash\", unique = true }", ["a", "A", " a", "a "]),
+            (
+                "{ use = \"username\", unique = true }",
+                ["jos\u{e9}", "jose\u{301}", " jos\u{e9}", "Jos\u{e9}"],
+            ),
+        ] {
+            let made = told_apart(rule, "text", &texts).unwrap();
+            assert_eq!(made.iter().collect::<HashSet<_>>().len(), 4, "{rule} {made:?}");
+        }
+        let id = "7f3a9c00-0000-4000-8000-000000000001";
+        let texts = [id, &id.to_uppercase(), &format!("{{{id}}}"), &id.replace('-', "")];
+        let made = told_apart("\"uuid\"", "text", &texts).unwrap();
+        assert_eq!(made.iter().collect::<HashSet<_>>().len(), 4, "{made:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_kept_apart_is_told_with_place_and_count_alone() {
+        let rule = "{ use = \"email\", unique = true, max_length = 28 }";
+        let error =
+            told_apart(rule, "character varying(28)", &["bob@x.com", " bob@x.com"]).unwrap_err();
+        let told = told(&error);
+        assert_eq!(error.kind(), crate::error::Kind::Findings);
+        assert!(told.contains("`email` of public.users holds 1 values"), "{told}");
+        assert!(!told.contains("bob"), "{told}");
+    }
+}

@@ -1,0 +1,402 @@
+//! The schema archive: its table of contents read, judged and rewritten.
+//!
+//! The layout is that of `pg_backup_archiver.c` (`ReadHead`, `ReadToc`) and
+//! `pg_backup_custom.c` (`_ReadExtraToc`), versions 1.12 to 1.16 (pg_dump 13 to 18 write 1.14 to
+//! 1.16). An archive of a schema has entries and no data, so that an entry can be left out by
+//! leaving out its bytes; pg_restore passes over dependencies on entries that are not there.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::store::credentials;
+
+/// What an entry is called that holds the settings of the database and of roles in it.
+const PROPERTIES: &str = "DATABASE PROPERTIES";
+
+/// The oldest and the newest version whose layout is known.
+const KNOWN: std::ops::RangeInclusive<(u8, u8)> = (1, 12)..=(1, 16);
+
+/// More entries than any schema has.
+const ENTRIES_MAX: i64 = 10_000_000;
+
+/// An archive of a schema in memory.
+#[derive(Debug)]
+pub struct Archive {
+    bytes: Vec<u8>,
+    count: Range<usize>,
+    int_size: usize,
+    entries: Vec<Entry>,
+}
+
+/// An object of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    span: Range<usize>,
+    /// `TABLE`, `INDEX`, `FUNCTION`, …
+    pub kind: String,
+    /// Its schema, where it has one.
+    pub schema: String,
+    /// Its name, with that of its table before it where it has one.
+    pub tag: String,
+    /// The statements that make it.
+    pub definition: String,
+}
+
+impl Entry {
+    /// `schema.name` for messages.
+    pub fn name(&self) -> String {
+        if self.schema.is_empty() {
+            self.tag.clone()
+        } else {
+            format!("{}.{}", self.schema, self.tag)
+        }
+    }
+}
+
+/// What of a schema is carried as it is: one kind of thing that holds literals, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// `index predicates`, `policies`, …
+    pub kind: &'static str,
+    /// The objects, in the archive's order.
+    pub names: Vec<String>,
+}
+
+impl Archive {
+    /// Reads what pg_dump wrote with `--format=custom --schema-only`.
+    ///
+    /// # Errors
+    ///
+    /// Exit 1 for an archive whose layout is not known: nothing of it can be judged then.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self> {
+        let mut reader =
+            Reader { bytes: &bytes, at: 0, int_size: 4, offset_size: 8, version: (0, 0) };
+        let count = reader.head()?;
+        let entries = reader.entries(&count)?;
+        if reader.at != bytes.len() {
+            return Err(unknown("data stands behind its table of contents"));
+        }
+        let int_size = reader.int_size;
+        Ok(Self { count, int_size, entries, bytes })
+    }
+
+    /// The objects.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The archive without the settings of the database and of roles in it, which pg_restore
+    /// applies only where it creates the database itself.
+    pub fn without_settings(self) -> Result<Self> {
+        let kept: Vec<&Entry> =
+            self.entries.iter().filter(|entry| entry.kind != PROPERTIES).collect();
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        bytes.extend_from_slice(&self.bytes[..self.count.start]);
+        // A sign, then the number, the lowest byte first.
+        bytes.push(0);
+        let number = (kept.len() as u64).to_le_bytes();
+        bytes.extend_from_slice(&number[..self.int_size.min(number.len())]);
+        for entry in kept {
+            bytes.extend_from_slice(&self.bytes[entry.span.clone()]);
+        }
+        Self::parse(bytes)
+    }
+
+    /// The bytes of the file.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Fails if a value of `withheld` (name and value) of 8 bytes or more stands anywhere in the
+    /// archive, as it is or as a literal of SQL spells it.
+    pub fn refuse_withheld(&self, withheld: &[(String, String)]) -> Result<()> {
+        for (setting, value) in withheld.iter().filter(|(_, value)| value.len() >= WITHHELD_MIN) {
+            let spellings = spellings(value);
+            let within = |bytes: &[u8]| {
+                spellings.iter().any(|text| memchr::memmem::find(bytes, text.as_bytes()).is_some())
+            };
+            if !within(&self.bytes) {
+                continue;
+            }
+            let entry = self.entries.iter().find(|entry| within(&self.bytes[entry.span.clone()]));
+            let place = entry.map_or("its head".to_owned(), |entry| {
+                format!("the {} {}", entry.kind.to_lowercase(), entry.name())
+            });
+            return Err(Error::findings(format!(
+                "the value of the setting {setting}, which a masked snapshot withholds, stands in \
+                 {place} too"
+            ))
+            .hint("take it out of there: read it with current_setting, or from outside"));
+        }
+        Ok(())
+    }
+
+    /// What looks like a credential, one phrase each, never the value.
+    pub fn credentials(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in &self.entries {
+            let what = format!("{} {}", entry.kind.to_lowercase(), entry.name());
+            if matches!(entry.kind.as_str(), "SUBSCRIPTION" | "USER MAPPING" | PROPERTIES) {
+                continue;
+            }
+            let secret = options(&entry.definition)
+                .into_iter()
+                .find(|(name, value)| credentials::is_secret_option(name, value));
+            if let Some((name, _)) = secret {
+                found.push(format!("the option `{name}` of the {what}"));
+            } else if credentials::in_text(&entry.definition) {
+                found.push(format!("a text of the {what}"));
+            }
+        }
+        found
+    }
+
+    /// What is carried as it is, with the literals in it.
+    pub fn carried(&self) -> Vec<Carried> {
+        let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for entry in &self.entries {
+            for (index, (_, holds)) in KINDS.iter().enumerate() {
+                if holds(entry) {
+                    found.entry(index).or_default().push(entry.name());
+                }
+            }
+        }
+        let carried = |(index, names): (usize, Vec<String>)| {
+            Some(Carried { kind: KINDS.get(index)?.0, names })
+        };
+        found.into_iter().filter_map(carried).collect()
+    }
+}
+
+/// The shortest value that is searched for: shorter ones stand in any text by chance.
+const WITHHELD_MIN: usize = 8;
+
+/// How a literal can spell a value.
+fn spellings(value: &str) -> Vec<String> {
+    let quoted = value.replace('\'', "''");
+    let escaped = quoted.replace('\\', "\\\\");
+    let mut all = vec![value.to_owned(), quoted, escaped, value.replace('"', "\"\"")];
+    all.dedup();
+    all
+}
+
+type Holds = fn(&Entry) -> bool;
+
+/// The kinds of things that hold literals.
+const KINDS: [(&str, Holds); 15] = [
+    ("views and rules", |entry| {
+        matches!(entry.kind.as_str(), "VIEW" | "MATERIALIZED VIEW" | "RULE")
+    }),
+    ("function bodies", |entry| {
+        matches!(entry.kind.as_str(), "FUNCTION" | "PROCEDURE" | "AGGREGATE")
+    }),
+    ("defaults", |entry| {
+        entry.kind == "DEFAULT" || (has_columns(entry) && entry.definition.contains(" DEFAULT "))
+    }),
+    ("generated columns", |entry| {
+        has_columns(entry) && entry.definition.contains(" GENERATED ALWAYS AS (")
+    }),
+    ("checks", |entry| {
+        entry.kind == "CHECK CONSTRAINT"
+            || (has_columns(entry) && entry.definition.contains(" CHECK ("))
+    }),
+    ("index predicates", |entry| entry.kind == "INDEX" && entry.definition.contains(" WHERE ")),
+    ("index expressions", |entry| entry.kind == "INDEX" && entry.definition.contains("((")),
+    ("policies", |entry| entry.kind == "POLICY"),
+    ("conditions and arguments of triggers", |entry| {
+        matches!(entry.kind.as_str(), "TRIGGER" | "EVENT TRIGGER")
+    }),
+    ("publication filters", |entry| {
+        entry.kind.starts_with("PUBLICATION") && entry.definition.contains(" WHERE ")
+    }),
+    ("options of foreign objects", |entry| !options(&entry.definition).is_empty()),
+    ("partition bounds", |entry| {
+        matches!(entry.kind.as_str(), "TABLE" | "TABLE ATTACH")
+            && entry.definition.contains("FOR VALUES ")
+    }),
+    ("enum labels", |entry| entry.kind == "TYPE" && entry.definition.contains(" AS ENUM (")),
+    ("comments and labels", |entry| matches!(entry.kind.as_str(), "COMMENT" | "SECURITY LABEL")),
+    ("role names in grants", |entry| {
+        matches!(entry.kind.as_str(), "ACL" | "DEFAULT ACL" | "POLICY")
+    }),
+];
+
+/// Whether an entry defines columns, or what they are made of.
+fn has_columns(entry: &Entry) -> bool {
+    matches!(entry.kind.as_str(), "TABLE" | "FOREIGN TABLE" | "DOMAIN" | "TYPE")
+}
+
+/// The options of `OPTIONS ( name 'value', … )`, wherever they stand in a definition.
+fn options(definition: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (at, word) in definition.match_indices("OPTIONS (") {
+        let mut rest = &definition[at + word.len()..];
+        while let Some((name, value, tail)) = option(rest) {
+            found.push((name, value));
+            rest = tail;
+        }
+    }
+    found
+}
+
+/// One `name 'value'`, and what follows it.
+fn option(text: &str) -> Option<(String, String, &str)> {
+    let text = text.trim_start_matches([',', ' ', '\n', '\t', '\r']);
+    let (name, rest) = match text.strip_prefix('"') {
+        Some(rest) => quoted(rest, '"')?,
+        None => {
+            let end = text.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))?;
+            (text[..end].to_owned(), &text[end..])
+        }
+    };
+    let rest = rest.trim_start();
+    // `E'…'` where the value has a backslash.
+    let rest = rest.strip_prefix('E').unwrap_or(rest).strip_prefix('\'')?;
+    let (value, rest) = quoted(rest, '\'')?;
+    (!name.is_empty()).then_some((name, value, rest))
+}
+
+/// A text up to its closing mark, which stands doubled where it belongs to the text.
+fn quoted(text: &str, mark: char) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        if letter != mark {
+            value.push(letter);
+        } else if letters.next_if(|(_, next)| *next == mark).is_some() {
+            value.push(mark);
+        } else {
+            return Some((value, &text[at + letter.len_utf8()..]));
+        }
+    }
+    None
+}
+
+fn unknown(why: &str) -> Error {
+    Error::failed(format!("the schema archive that pg_dump wrote is not understood: {why}"))
+        .hint("a masked snapshot needs pg_dump 13 to 18")
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    int_size: usize,
+    offset_size: usize,
+    version: (u8, u8),
+}
+
+impl Reader<'_> {
+    fn take(&mut self, count: usize) -> Result<&[u8]> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| unknown("it ends too early"))?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        Ok(self.take(1)?.first().copied().unwrap_or_default())
+    }
+
+    /// A sign and so many bytes, the lowest first.
+    fn int(&mut self) -> Result<i64> {
+        let negative = self.byte()? != 0;
+        let mut number = 0i64;
+        for (index, byte) in self.take(self.int_size)?.iter().enumerate() {
+            number |= i64::from(*byte) << (8 * index);
+        }
+        Ok(if negative { -number } else { number })
+    }
+
+    /// A length and so many bytes; no text where the length is below zero.
+    fn text(&mut self) -> Result<Option<String>> {
+        let length = self.int()?;
+        let Ok(length) = usize::try_from(length) else { return Ok(None) };
+        Ok(Some(String::from_utf8_lossy(self.take(length)?).into_owned()))
+    }
+
+    fn word(&mut self) -> Result<String> {
+        Ok(self.text()?.unwrap_or_default())
+    }
+
+    /// Everything before the entries; gives where their number stands.
+    fn head(&mut self) -> Result<Range<usize>> {
+        if self.take(5)? != b"PGDMP" {
+            return Err(unknown("it does not begin as one"));
+        }
+        let version = (self.byte()?, self.byte()?);
+        self.byte()?;
+        if !KNOWN.contains(&version) {
+            return Err(unknown(&format!("its version is {}.{}", version.0, version.1)));
+        }
+        self.int_size = usize::from(self.byte()?);
+        self.offset_size = usize::from(self.byte()?);
+        if !(1..=7).contains(&self.int_size) || self.byte()? != 1 {
+            return Err(unknown("its format is not the custom one"));
+        }
+        if version >= (1, 15) {
+            self.byte()?;
+        } else {
+            self.int()?;
+        }
+        // When it was made: seconds to year, and whether summer time held.
+        for _ in 0..7 {
+            self.int()?;
+        }
+        // The database, the server's version, pg_dump's version.
+        for _ in 0..3 {
+            self.text()?;
+        }
+        self.version = version;
+        let start = self.at;
+        self.int()?;
+        Ok(start..self.at)
+    }
+
+    fn entries(&mut self, count: &Range<usize>) -> Result<Vec<Entry>> {
+        let number = Reader { at: count.start, ..*self }.int()?;
+        if !(0..=ENTRIES_MAX).contains(&number) {
+            return Err(unknown("the number of its entries is not one"));
+        }
+        (0..number).map(|_| self.entry()).collect()
+    }
+
+    fn entry(&mut self) -> Result<Entry> {
+        let start = self.at;
+        // Its number, whether it has data, and its two object ids.
+        self.int()?;
+        let has_data = self.int()? != 0;
+        self.text()?;
+        self.text()?;
+        let (tag, kind) = (self.word()?, self.word()?);
+        self.int()?;
+        let mut definition = self.word()?;
+        // How it is dropped, and how its rows are copied.
+        self.text()?;
+        definition.push_str(&self.word()?);
+        let schema = self.word()?;
+        // Tablespace, then what later versions have.
+        self.text()?;
+        if self.version >= (1, 14) {
+            self.text()?;
+        }
+        if self.version >= (1, 16) {
+            self.int()?;
+        }
+        // The owner, and whether rows have object ids.
+        self.text()?;
+        self.text()?;
+        while self.text()?.is_some() {}
+        // Where its data begins: a mark and an offset.
+        self.take(1 + self.offset_size)?;
+        if has_data && kind == "TABLE DATA" {
+            return Err(unknown("it holds rows"));
+        }
+        Ok(Entry { span: start..self.at, kind, schema, tag, definition })
+    }
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;
