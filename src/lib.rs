@@ -29,7 +29,9 @@
 //!    [`pipeline::block::Raw`]. A bounded channel hands them to a blocking thread.
 //! 4. There a [`pipeline::transform::BlockTransform`] turns them into
 //!    [`pipeline::block::Cleared`]: through the rules, or under a
-//!    [`config::policy::Permit`], which only the policy gives out. Nothing else can be stored.
+//!    [`config::policy::UnruledPermit`], which only the policy gives out and which a job that masks
+//!    does not have. What holds no rows passes under a [`config::policy::StructurePermit`]. Nothing
+//!    else can be stored.
 //! 5. [`repository::part`] hashes, digests, compresses, hashes again and writes, under a temporary
 //!    name until the part is whole and synced. The manifest comes last: with it the snapshot
 //!    exists.

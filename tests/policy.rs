@@ -450,6 +450,18 @@ fn an_edited_manifest_does_not_make_an_older_snapshot_the_newest() {
 }
 
 #[test]
+fn a_repository_that_cannot_be_asked_is_told() {
+    let world = World::new(5);
+    world.snapshot();
+    let staging = json!({ "data": { "class": "anonymized", "repository": "file://./nowhere" } });
+    world.write_json("config/staging.json", &staging);
+    for plan in [&["snapshot", "production", "-n"][..], &["refresh", "development", "-n"]] {
+        let said = world.pfdata(plan).expect(0);
+        assert!(said.stdout.contains("what `staging` records"), "{}", said.stdout);
+    }
+}
+
+#[test]
 fn a_masked_manifest_lists_its_places_and_without_them_enters_nothing_below_live() {
     let world = World::new(5);
     let masked = world.snapshot();
@@ -582,4 +594,32 @@ fn a_crashed_raw_job_is_cleaned_up_wherever_its_journal_is() {
     // A masked job, whose own journal is in the shared repository, finds it.
     world.snapshot();
     assert_eq!(unfinished(), 0);
+}
+
+#[test]
+fn a_load_into_production_that_crashed_is_told_and_dealt_with() {
+    let world = World::new(3_000);
+    with_vault(&world);
+    let raw = id(&raw_snapshot(&world, "production"));
+    let before = world.contents("prod");
+    let into = ["--confirm", "production", "--discard-target", "production"];
+    let restore = [&["restore", &raw, "--to", "production"][..], &into].concat();
+    let mut told = false;
+    for delay in [200, 300, 450, 650, 900] {
+        let mut child =
+            world.command(&restore).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(delay));
+        drop(child.kill());
+        child.wait().unwrap();
+        let crashed = status(&world, "production")["crashed"].as_array().unwrap().clone();
+        told |= crashed.iter().any(|crash| crash["command"] == "restore");
+        if told {
+            break;
+        }
+    }
+    assert!(told, "no kill came while it loaded");
+    world.pfdata(&restore).expect(0);
+    assert_eq!(status(&world, "production")["crashed"], json!([]));
+    assert_eq!(world.contents("prod"), before);
+    assert!(world.files("backups/jobs/production").is_empty());
 }

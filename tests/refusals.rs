@@ -53,24 +53,27 @@ fn what_no_rule_covers_stops_the_snapshot() {
     world.sql("prod", "ALTER TABLE people ADD COLUMN phone text DEFAULT 'leaked'");
     refused("phone");
     world.sql("prod", "ALTER TABLE people DROP COLUMN phone");
-    world.sql("prod", "UPDATE people SET about = about || '{\"secret\": \"leaked\"}' WHERE id = 5");
+    world.sql(
+        "prod",
+        "UPDATE people SET about = about || '{\"secret\": \"leaked\"}' WHERE id IN (5, 6)",
+    );
     refused("secret");
     world.sql("prod", "UPDATE people SET about = about - 'secret'");
     let people = world.collection("prod", "people");
     world.wait(async {
         use mongodb::bson::doc;
         people
-            .update_one(doc! { "_id": 3 }, doc! { "$set": { "contacts.0.phone": "leaked" } })
+            .update_many(
+                doc! { "_id": { "$in": [3, 4] } },
+                doc! { "$set": { "contacts.0.phone": "leaked" } },
+            )
             .await
             .unwrap();
     });
     refused("contacts[].phone");
     world.wait(async {
         use mongodb::bson::doc;
-        people
-            .update_one(doc! { "_id": 3 }, doc! { "$unset": { "contacts.0.phone": "" } })
-            .await
-            .unwrap();
+        people.update_many(doc! {}, doc! { "$unset": { "contacts.0.phone": "" } }).await.unwrap();
     });
     world.redis(0, "SET token:1 leaked\n");
     refused("token");

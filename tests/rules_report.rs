@@ -30,6 +30,9 @@ fn a_check_finds_what_no_rule_covers_and_tells_no_data() {
     let people = world.collection("prod", "people");
     let more = doc! { "$push": { "contacts": { "kJhGf7sAq": 1, "movedAt": 2 } } };
     world.wait(async { people.update_one(doc! { "_id": 7_i64 }, more).await.unwrap() });
+    // A name that one document alone has may be data; one that many have is none.
+    let more = doc! { "$push": { "contacts": { "movedAt": 2 } } };
+    world.wait(async { people.update_one(doc! { "_id": 8_i64 }, more).await.unwrap() });
     world.redis(0, "SET token:kJhGfDsAqWeRtYuIoPzX 1");
     let said = world.pfdata(&["rules", "check", "production"]).expect(4);
     let text = format!("{}{}", said.stdout, said.stderr);

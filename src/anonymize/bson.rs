@@ -4,12 +4,14 @@
 
 use super::action::{Action, Outcome, Problem};
 use super::bsonvalue::{
-    ARRAY, BOOL, BROKEN, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, int32, read, value_length,
-    write,
+    ARRAY, BOOL, BROKEN, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, UNDEFINED, int32, neutral,
+    read, value_length, write,
 };
 use super::by::{self, Records};
-use super::document::{Document, Fate, MAX_DEPTH, Trail, fate};
-use super::paths::Automaton;
+use super::document::{Document, Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
+use super::json::new_name;
+use super::route::{Route, Style, show_name};
+use super::seen::Seen;
 use super::transformers::{Form, Mismatch, Wrote};
 
 /// One element of a document: where it begins, its name, its value.
@@ -20,6 +22,8 @@ pub(crate) struct Element {
     pub(crate) name: (usize, usize),
     pub(crate) value: usize,
     pub(crate) end: usize,
+    /// Where its type stands in the output, once its name has been written there.
+    pub(crate) head: Option<usize>,
 }
 
 /// Reads the element at `at` of a document whose last byte, the terminator, is at `limit`.
@@ -30,7 +34,7 @@ pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, 
     let value = at + 1 + name + 1;
     let length = value_length(kind, input.get(value..limit).ok_or(BROKEN)?)?;
     let end = value.checked_add(length).filter(|end| *end <= limit).ok_or(BROKEN)?;
-    Ok(Element { kind, start: at, name: (at + 1, at + 1 + name), value, end })
+    Ok(Element { kind, start: at, name: (at + 1, at + 1 + name), value, end, head: None })
 }
 
 /// Checks the document at `start` that must end by `limit`, and says where it ends.
@@ -47,15 +51,22 @@ pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<u
 #[derive(Clone)]
 pub(crate) struct BsonRewriter {
     document: Document,
+    buffers: Buffers,
+}
+
+#[derive(Clone, Default)]
+struct Buffers {
+    name: Vec<u8>,
     text: Vec<u8>,
     made: Vec<u8>,
     trail: Trail,
+    seen: Seen,
 }
 
 impl BsonRewriter {
     /// With the rules of one collection.
     pub(crate) fn new(document: Document) -> Self {
-        Self { document, text: Vec::new(), made: Vec::new(), trail: Trail::default() }
+        Self { document, buffers: Buffers::default() }
     }
 
     /// Writes the document that is all of `input`, with its values replaced, behind `out`.
@@ -63,23 +74,16 @@ impl BsonRewriter {
         if document_end(input, 0, input.len())? != input.len() {
             return Err(BROKEN);
         }
-        let Document { automaton, actions, records } = &mut self.document;
-        let automaton: &Automaton = automaton;
-        self.trail.clear();
+        let Document { layout, actions, names, records } = &mut self.document;
+        let layout: &Layout = layout;
+        self.buffers.trail.clear();
+        self.buffers.seen.clear();
         let records: &Records = records;
         records.begin(actions, by::BSON, input);
-        let mut walk = Walk {
-            input,
-            copied: 0,
-            out,
-            automaton,
-            actions,
-            records,
-            text: &mut self.text,
-            made: &mut self.made,
-            trail: &mut self.trail,
-        };
-        let place = Place { state: automaton.start(), decision: None, array: false, depth: 0 };
+        let buffers = &mut self.buffers;
+        let mut walk = Walk { input, copied: 0, out, layout, actions, names, records, buffers };
+        let state = layout.automaton.start();
+        let place = Place { state, ruling: Ruling::default(), array: false, depth: 0 };
         walk.document(0, input.len(), place)?;
         walk.flush(input.len());
         Ok(())
@@ -90,7 +94,7 @@ impl BsonRewriter {
 #[derive(Clone, Copy)]
 struct Place {
     state: u32,
-    decision: Option<usize>,
+    ruling: Ruling,
     array: bool,
     depth: usize,
 }
@@ -100,12 +104,11 @@ struct Walk<'a> {
     /// What of the input is already in `out`, or cut.
     copied: usize,
     out: &'a mut Vec<u8>,
-    automaton: &'a Automaton,
+    layout: &'a Layout,
     actions: &'a mut [Action],
     records: &'a Records,
-    text: &'a mut Vec<u8>,
-    made: &'a mut Vec<u8>,
-    trail: &'a mut Trail,
+    names: &'a mut [Naming],
+    buffers: &'a mut Buffers,
 }
 
 impl Walk<'_> {
@@ -114,8 +117,13 @@ impl Walk<'_> {
         self.copied = end;
     }
 
-    fn path(&self) -> String {
-        self.trail.path(self.input, "", "[]")
+    fn route(&self) -> Route {
+        let name = |(start, end)| self.input.get(start..end).unwrap_or_default().to_vec();
+        self.buffers.trail.route(Style::Mongodb, name)
+    }
+
+    fn uncovered(&self) -> Problem {
+        Problem::Uncovered { path: String::new() }.at(self.route())
     }
 
     fn document(&mut self, start: usize, end: usize, place: Place) -> Result<(), Problem> {
@@ -124,21 +132,10 @@ impl Walk<'_> {
         }
         // Where the length will stand in `out` once everything before it has been copied.
         let header = self.out.len() + (start - self.copied);
-        let limit = end - 1;
-        let mut at = start + 4;
-        while at < limit {
-            let element = element(self.input, at, limit)?;
-            let (from, to) = element.name;
-            let state = if place.array {
-                self.trail.element();
-                self.automaton.element(place.state)
-            } else {
-                self.trail.field(element.name);
-                self.automaton.field(place.state, &self.input[from..to])
-            };
-            self.value(element, state, place)?;
-            self.trail.leave();
-            at = element.end;
+        if place.array {
+            self.elements(start, end, place)?;
+        } else {
+            self.fields(start, end, place)?;
         }
         if self.copied > start {
             self.flush(end);
@@ -149,35 +146,128 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn value(&mut self, element: Element, state: u32, place: Place) -> Result<(), Problem> {
-        let container = matches!(element.kind, OBJECT | ARRAY);
-        match fate(self.automaton, self.actions, state, place.decision) {
-            Fate::Keep => Ok(()),
-            Fate::Uncovered => Err(Problem::Uncovered { path: self.path() }),
-            Fate::Null => {
-                self.null(element);
-                Ok(())
+    fn elements(&mut self, start: usize, end: usize, place: Place) -> Result<(), Problem> {
+        let state = self.layout.automaton.element(place.state);
+        let ruling = self.layout.rule(state, self.buffers.trail.name(), place.ruling);
+        self.buffers.trail.element();
+        let mut at = start + 4;
+        while at < end - 1 {
+            let element = element(self.input, at, end - 1)?;
+            match self.layout.fate(state, ruling) {
+                // Elements cannot go: the others would change their places.
+                Fate::Drop => self.null(element),
+                Fate::Thin if !is_container(element.kind) => self.null(element),
+                fate => self.value(element, state, ruling, fate, place.depth)?,
             }
-            Fate::Drop => {
+            at = element.end;
+        }
+        self.buffers.trail.leave();
+        Ok(())
+    }
+
+    fn fields(&mut self, start: usize, end: usize, place: Place) -> Result<(), Problem> {
+        let naming = self.layout.naming(place.state, place.ruling);
+        let masks =
+            naming.is_some_and(|path| matches!(self.names.get(path), Some(Naming::Mask(_))));
+        let seen = self.buffers.seen.begin();
+        let mut at = start + 4;
+        while at < end - 1 {
+            let mut element = element(self.input, at, end - 1)?;
+            at = element.end;
+            let name = &self.input[element.name.0..element.name.1];
+            let (state, spelled) = self.layout.automaton.field(place.state, name);
+            let ruling = self.layout.rule(state, element.name, place.ruling);
+            let fate = self.layout.fate(state, ruling);
+            if fate == Fate::Drop || fate == Fate::Thin && !is_container(element.kind) {
                 self.flush(element.start);
                 self.copied = element.end;
+                continue;
+            }
+            if !spelled {
+                self.rename(&mut element, naming, fate)?;
+            }
+            if masks {
+                let new = if element.head.is_some() { &self.buffers.name } else { name };
+                self.buffers.seen.note(new, name);
+            }
+            self.buffers.trail.field(element.name, spelled);
+            self.value(element, state, ruling, fate, place.depth)?;
+            self.buffers.trail.leave();
+        }
+        if self.buffers.seen.clash(seen) {
+            return Err(Problem::SameName { path: String::new() }.at(self.route()));
+        }
+        Ok(())
+    }
+
+    /// Does to a name that no rule spells out what the rules say.
+    fn rename(
+        &mut self,
+        element: &mut Element,
+        naming: Option<usize>,
+        fate: Fate,
+    ) -> Result<(), Problem> {
+        let name = &self.input[element.name.0..element.name.1];
+        self.buffers.name.clear();
+        match naming.and_then(|path| self.names.get_mut(path)) {
+            Some(Naming::Keep) => return Ok(()),
+            Some(Naming::Mask(_)) if name.is_empty() => return Ok(()),
+            Some(Naming::Mask(masker)) => {
+                if let Err(problem) = new_name(masker, name, &mut self.buffers.name) {
+                    return Err(problem.at(self.route()));
+                }
+            }
+            Some(Naming::Shape) => {
+                self.buffers.name.extend_from_slice(show_name(name, false, false).as_bytes());
+            }
+            // The value may have no rule either.
+            Some(Naming::Unsaid) | None if fate == Fate::Uncovered => {
+                self.buffers.trail.field(element.name, false);
+                return Err(self.uncovered());
+            }
+            Some(Naming::Unsaid) | None => {
+                return Err(Problem::Names { path: String::new() }.at(self.route()));
+            }
+        }
+        self.flush(element.start);
+        element.head = Some(self.out.len());
+        self.out.push(element.kind);
+        self.out.extend_from_slice(&self.buffers.name);
+        self.out.push(0);
+        self.copied = element.value;
+        Ok(())
+    }
+
+    fn value(
+        &mut self,
+        element: Element,
+        state: u32,
+        ruling: Ruling,
+        fate: Fate,
+        depth: usize,
+    ) -> Result<(), Problem> {
+        let container = is_container(element.kind);
+        match fate {
+            Fate::Keep | Fate::Drop => Ok(()),
+            Fate::Uncovered => Err(self.uncovered()),
+            Fate::Null => {
+                self.null(element);
                 Ok(())
             }
             Fate::Whole(path) if container => self.whole(element, path),
             Fate::Json(path) if container => {
                 Err(self.mismatch(path, Mismatch("it is not text that holds JSON")))
             }
-            Fate::Whole(path) | Fate::Json(path) => self.scalar(element, Some(path), state),
-            Fate::Descend(decision) if container => {
+            Fate::Descend | Fate::Thin if container => {
                 let empty = element.end - element.value == 5;
-                if empty && decision.is_none() && !self.automaton.on_the_way(state) {
-                    return Err(Problem::Uncovered { path: self.path() });
+                if empty && ruling.path.is_none() && !self.layout.automaton.on_the_way(state) {
+                    return Err(self.uncovered());
                 }
                 let array = element.kind == ARRAY;
-                let place = Place { state, decision, array, depth: place.depth + 1 };
+                let place = Place { state, ruling, array, depth: depth + 1 };
                 self.document(element.value, element.end, place)
             }
-            Fate::Descend(decision) => self.scalar(element, decision, state),
+            _ => self.scalar(element, ruling, state),
         }
     }
 
@@ -188,8 +278,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Copies up to the element and writes its name under another type.
+    /// Copies up to the value, which is of another type now.
     fn retype(&mut self, element: Element, kind: u8) {
+        if let Some(head) = element.head.and_then(|head| self.out.get_mut(head)) {
+            *head = kind;
+            return;
+        }
         self.flush(element.start);
         self.out.push(kind);
         self.out.extend_from_slice(&self.input[element.name.0..element.value]);
@@ -201,9 +295,9 @@ impl Walk<'_> {
             return Ok(());
         }
         let form = if element.kind == ARRAY { Form::List } else { Form::Object };
-        self.made.clear();
+        self.buffers.made.clear();
         let outcome = match self.actions.get_mut(path) {
-            Some(Action::Whole(masker)) => masker.apply(b"x", form, self.made),
+            Some(Action::Whole(masker)) => masker.apply(b"x", form, &mut self.buffers.made),
             _ => Err(Mismatch("this rule is not for objects and arrays")),
         };
         let outcome = outcome.map_err(|mismatch| self.mismatch(path, mismatch))?;
@@ -216,51 +310,76 @@ impl Walk<'_> {
         self.emit(element, outcome).map_err(|mismatch| self.mismatch(path, mismatch))
     }
 
-    fn scalar(
-        &mut self,
-        element: Element,
-        decision: Option<usize>,
-        state: u32,
-    ) -> Result<(), Problem> {
-        let Some(path) = decision else {
-            if element.kind == NULL && self.automaton.on_the_way(state) {
+    fn scalar(&mut self, element: Element, ruling: Ruling, state: u32) -> Result<(), Problem> {
+        let nothing = matches!(element.kind, NULL | UNDEFINED);
+        let decided = ruling.path.filter(|path| self.layout.kind(*path) != Kind::Undecided);
+        let Some(path) = decided else {
+            if nothing && self.layout.automaton.on_the_way(state) {
                 return Ok(());
             }
-            return Err(Problem::Uncovered { path: self.path() });
+            return Err(self.uncovered());
         };
-        match self.actions.get(path) {
-            Some(Action::Keep) => return Ok(()),
-            Some(Action::Null) => {
+        match self.layout.kind(path) {
+            Kind::Keep | Kind::KeepValues => return Ok(()),
+            Kind::Null => {
                 self.null(element);
                 return Ok(());
             }
-            _ if element.kind == NULL => return Ok(()),
+            _ if nothing => return Ok(()),
             _ => {}
         }
-        self.text.clear();
+        self.buffers.text.clear();
         let value = &self.input[element.value..element.end];
-        let form = read(element.kind, value, self.text).ok_or(BROKEN)?;
-        if self.text.is_empty() {
+        let form = read(element.kind, value, &mut self.buffers.text).ok_or(BROKEN)?;
+        if self.buffers.text.is_empty() {
             return Ok(());
         }
-        self.made.clear();
+        self.buffers.made.clear();
         self.records.enter(self.actions, by::BSON, self.input, path, element.value);
-        let outcome = match self.actions.get_mut(path) {
+        match self.apply(path, ruling, form)? {
+            Ok(outcome) => self.emit(element, outcome),
+            Err(_) if form == Form::Other && self.layout.is_neutral(path) => {
+                self.neutral(element);
+                Ok(())
+            }
+            Err(mismatch) => Err(mismatch),
+        }
+        .map_err(|mismatch| self.mismatch(path, mismatch))
+    }
+
+    /// Writes the new value of the scalar that was read to its buffer.
+    fn apply(
+        &mut self,
+        path: usize,
+        ruling: Ruling,
+        form: Form,
+    ) -> Result<Result<Outcome, Mismatch>, Problem> {
+        let Buffers { text, made, .. } = &mut *self.buffers;
+        Ok(match self.actions.get_mut(path) {
             Some(Action::Leaf(masker) | Action::Whole(masker)) => {
-                masker.apply(self.text, form, self.made)
+                if self.layout.is_starred(path) {
+                    let (start, end) = ruling.name;
+                    masker.salt(self.input.get(start..end).unwrap_or_default());
+                }
+                masker.apply(text, form, made)
             }
             Some(Action::Json(rewriter)) if form == Form::Text => {
-                match rewriter.rewrite(self.text, self.made) {
-                    Ok(()) => Ok(Outcome::Wrote(Wrote::Same)),
-                    Err(problem) => return Err(problem.below(&self.path())),
+                match rewriter.rewrite_or_null(text, made) {
+                    Err(Problem::Broken(reason)) => Err(Mismatch(reason)),
+                    done => Ok(done.map_err(|problem| problem.at(self.route()))?),
                 }
             }
             Some(Action::Json(_)) => Err(Mismatch("it is not text that holds JSON")),
             _ => Err(Mismatch("this rule is not for documents")),
-        };
-        outcome
-            .and_then(|outcome| self.emit(element, outcome))
-            .map_err(|mismatch| self.mismatch(path, mismatch))
+        })
+    }
+
+    /// Writes the neutral value of a type that no transformer knows.
+    fn neutral(&mut self, element: Element) {
+        let Some(value) = neutral(element.kind) else { return self.null(element) };
+        self.flush(element.value);
+        self.out.extend_from_slice(value);
+        self.copied = element.end;
     }
 
     fn emit(&mut self, element: Element, outcome: Outcome) -> Result<(), Mismatch> {
@@ -268,7 +387,7 @@ impl Walk<'_> {
             self.null(element);
             return Ok(());
         };
-        let text = std::str::from_utf8(self.made).map_err(|_| FIT)?;
+        let text = std::str::from_utf8(&self.buffers.made).map_err(|_| FIT)?;
         let kind = match wrote {
             Wrote::Same => element.kind,
             Wrote::Text => STRING,
@@ -278,22 +397,24 @@ impl Walk<'_> {
             Wrote::Bool => BOOL,
         };
         if kind == element.kind {
-            self.out.extend_from_slice(&self.input[self.copied..element.value]);
+            self.flush(element.value);
         } else {
-            self.out.extend_from_slice(&self.input[self.copied..element.start]);
-            self.out.push(kind);
-            self.out.extend_from_slice(&self.input[element.name.0..element.value]);
+            self.retype(element, kind);
         }
         self.copied = element.end;
         let subtype = self.input.get(element.value + 4).copied().unwrap_or(0);
+        let text = std::str::from_utf8(&self.buffers.made).map_err(|_| FIT)?;
         write(kind, subtype, text, self.out).ok_or(FIT)
     }
 
     fn mismatch(&self, path: usize, mismatch: Mismatch) -> Problem {
-        let masker = self.actions.get(path).and_then(Action::masker);
-        let at = masker.map(|masker| masker.at().clone());
-        Problem::Mismatch { path: self.path(), at, reason: mismatch.0 }
+        let at = self.actions.get(path).and_then(Action::at).cloned();
+        Problem::Mismatch { path: String::new(), at, reason: mismatch.0 }.at(self.route())
     }
+}
+
+fn is_container(kind: u8) -> bool {
+    matches!(kind, OBJECT | ARRAY)
 }
 
 const FIT: Mismatch = Mismatch("the new value does not fit the type");

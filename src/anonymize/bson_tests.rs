@@ -48,8 +48,8 @@ fn new_values_are_of_the_type_that_was_there() {
         double = "number_noise"
         string = "name"
         "object.a" = "number_noise"
-        "object.b" = "mask"
-        "array" = { each = { use = "mask", on_error = "null" } }
+        "object.b" = { use = "mask", names = "keep" }
+        "array" = { each = { use = "mask", on_error = "null" }, names = "keep" }
         binary = "hash"
         uuid = "uuid"
         date = "date_shift"
@@ -96,8 +96,8 @@ fn new_values_are_of_the_type_that_was_there() {
 #[test]
 fn null_redact_and_drop_change_types_and_lengths_rightly() {
     let made = mongo(
-        "[mongodb.c]\n\"*\" = \"redact\"\n_id = \"keep\"\nundefined = \"drop\"\nregex = \"null\"\ncode = \"drop\"\n\
-         symbol = \"drop\"\nscoped = \"drop\"\ntime = \"drop\"\nmin = \"null\"\nmax = \"drop\"\n\"object.b.c\" = \"drop\"\n\"object.*\" = \"null\"\n",
+        "[mongodb.c]\n\"*\" = { use = \"redact\", names = \"keep\" }\n_id = \"keep\"\nundefined = \"drop\"\nregex = \"null\"\ncode = \"drop\"\n\
+         symbol = \"drop\"\nscoped = \"drop\"\ntime = \"drop\"\nmin = \"null\"\nmax = \"drop\"\n\"object.b.c\" = \"drop\"\n\"object.*\" = { use = \"null\", names = \"keep\" }\n",
         &every_type(),
     );
     let made = made.unwrap();
@@ -134,10 +134,10 @@ fn uncovered_paths_are_named_without_their_values() {
         assert!(!told.contains("s3cret") && told.contains('c'), "{told}");
         told
     };
-    assert!(fails("a = \"keep\"", doc! { "a": 1, "b": "s3cret" }).contains("`b`"));
+    assert!(fails("a = \"keep\"", doc! { "a": 1, "b": "s3cret" }).contains("`<…>`"));
     assert!(
         fails("\"a[].b\" = \"keep\"\n\"*\" = \"keep\"", doc! { "a": [{ "b": 1, "x": "s3cret" }] })
-            .contains("`a[].x`")
+            .contains("`a[].<…>`")
     );
     assert!(fails("\"a.b\" = \"keep\"", doc! { "a": { "c@d": "s3cret" } }).contains("<email>"));
     assert!(fails("\"a.b\" = \"keep\"", doc! { "a": "s3cret" }).contains("`a`"));
@@ -201,10 +201,10 @@ proptest! {
         };
         prop_assert_eq!(&run("\"*\" = \"keep\""), &bytes);
         prop_assert_eq!(&run("\"*\" = \"keep\"\n\"**.zz\" = \"null\""), &bytes);
-        let masked = run("\"*\" = { use = \"text\", on_error = \"null\" }");
+        let masked = run("\"*\" = { use = \"text\", on_error = \"null\", names = \"keep\" }");
         let masked = bson::Document::from_reader(masked.as_slice()).unwrap();
         prop_assert_eq!(bones(&masked.into()), bones(&document.clone().into()));
-        let nulled = run("\"*\" = \"null\"\n\"**.zz\" = \"keep\"");
+        let nulled = run("\"*\" = { use = \"null\", names = \"keep\" }\n\"**.zz\" = \"keep\"");
         let nulled = bson::Document::from_reader(nulled.as_slice()).unwrap();
         prop_assert_eq!(Bson::from(nulled), bones(&document.into()));
         let dropped = run("\"**.a\" = \"drop\"\n\"*\" = \"keep\"");
@@ -228,4 +228,127 @@ proptest! {
             prop_assert!(seen.is_ok() || seen.is_err());
         }
     }
+}
+
+#[test]
+fn names_are_masked_kept_or_stop_the_job() {
+    let document = doc! { "_id": 1, "d": { "Ann Lee": { "m": "x" }, "": { "m": 7 } }, "z": 1 };
+    let made = |text: &str| mongo(&format!("[mongodb.c]\n_id = \"keep\"\n{text}\n"), &document);
+    let kept =
+        made("\"d.*.m\" = { use = \"mask\", on_error = \"null\", names = \"keep\" }\nz = \"keep\"");
+    assert_eq!(kept.unwrap().get_document("d").unwrap().keys().next().unwrap(), "Ann Lee");
+    let hashed =
+        made("\"d.*.m\" = { use = \"mask\", on_error = \"null\", names = \"hash\" }\nz = \"keep\"");
+    let hashed = hashed.unwrap();
+    let inner = hashed.get_document("d").unwrap();
+    let names: Vec<&String> = inner.keys().collect();
+    assert_eq!((names[0].len(), names[1].as_str()), (32, ""));
+    assert_eq!(inner.get_document(names[0]).unwrap(), &doc! { "m": "*" });
+    assert_eq!(inner.get_document("").unwrap(), &doc! { "m": Bson::Null });
+    for text in [
+        "\"d.*.m\" = \"keep\"\nz = \"keep\"",
+        "d = { use = \"text\", on_error = \"null\" }\nz = \"keep\"",
+        "\"*\" = { use = \"text\", on_error = \"null\" }",
+        "\"**.m\" = \"keep\"\nz = \"keep\"",
+        "d = { each = \"text\" }\n\"*\" = { use = \"text\", on_error = \"null\" }",
+    ] {
+        let error = made(text).unwrap_err();
+        assert_eq!(error.kind(), Kind::Findings, "{text}");
+        assert!(!told(&error).contains("Ann"), "{}", told(&error));
+    }
+    // The names of the uppermost fields under `*` are names like others, but for `_id`.
+    let top = made("\"*\" = \"redact\"").unwrap();
+    assert_eq!(top.keys().next().unwrap(), "_id");
+    assert!(top.get("z").is_none() && top.get("d").is_none() && top.len() == 3);
+}
+
+#[test]
+fn names_go_together_with_all_that_happens_to_values() {
+    let document = every_type();
+    let made = |text: &str| mongo(&format!("[mongodb.c]\n_id = \"keep\"\n{text}\n"), &document);
+    for (text, same) in [
+        ("\"*\" = { use = \"keep\", names = \"hash\" }", true),
+        ("\"*\" = \"redact\"", false),
+        ("\"*\" = \"null\"", false),
+        ("\"*\" = { use = \"constant\", value = 7 }", false),
+        ("\"*\" = { use = \"mask\", on_error = \"redact\", names = \"hash\" }", false),
+        ("\"*\" = \"redact\"\n\"object.b.c\" = \"keep\"\n\"object.*\" = \"redact\"", false),
+    ] {
+        let made = made(text).unwrap();
+        assert_eq!(made.len(), document.len(), "{text}");
+        for ((name, value), (old_name, old)) in made.iter().zip(&document) {
+            assert_eq!(
+                name == old_name,
+                matches!(old_name.as_str(), "_id" | "object")
+                    && (name == "_id" || text.contains("object")),
+                "{text}"
+            );
+            if same && !matches!(old, Bson::Document(_) | Bson::Array(_)) {
+                assert_eq!(value, old, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_that_become_equal_are_an_error() {
+    let rule =
+        "[mongodb.c]\n\"*\" = { use = \"keep\", names = { use = \"email\", unique = true } }\n";
+    let error = mongo(rule, &doc! { "Ann@x.org": 1, "ann@x.org": 2 }).unwrap_err();
+    assert!(
+        told(&error).contains("become equal") && !told(&error).contains("nn@"),
+        "{}",
+        told(&error)
+    );
+}
+
+#[test]
+fn redact_knows_every_type() {
+    let made = mongo(
+        "[mongodb.c]\n_id = \"keep\"\n\"*\" = { use = \"redact\", names = \"keep\" }\n",
+        &every_type(),
+    )
+    .unwrap();
+    let regex =
+        bson::Regex { pattern: bson::cstr!("(?:)").into(), options: bson::cstr!("").into() };
+    assert_eq!(made.get("regex"), Some(&Bson::RegularExpression(regex)));
+    assert_eq!(made.get("code"), Some(&Bson::JavaScriptCode(String::new())));
+    assert_eq!(made.get("symbol"), Some(&Bson::Symbol(String::new())));
+    let scoped = bson::JavaScriptCodeWithScope { code: String::new(), scope: doc! {} };
+    assert_eq!(made.get("scoped"), Some(&Bson::JavaScriptCodeWithScope(scoped)));
+    assert_eq!(made.get("time"), Some(&Bson::Timestamp(bson::Timestamp { time: 0, increment: 0 })));
+    assert_eq!((made.get("min"), made.get("max")), (Some(&Bson::Null), Some(&Bson::Null)));
+    assert_eq!(made.get("undefined"), Some(&Bson::Undefined));
+    let by_error =
+        "[mongodb.c]\nregex = { use = \"email\", on_error = \"redact\" }\n\"*\" = \"keep\"\n";
+    assert_eq!(mongo(by_error, &every_type()).unwrap().get("regex"), made.get("regex"));
+    assert!(mongo("[mongodb.c]\nregex = \"email\"\n\"*\" = \"keep\"\n", &every_type()).is_err());
+}
+
+#[test]
+fn a_frequent_name_is_told_and_a_rare_one_is_not() {
+    let plan = rules("[mongodb.c]\n_id = \"keep\"\nd = \"keep\"\n")
+        .mongodb(&[collection("c")], &key())
+        .unwrap();
+    let fails = |documents: &[bson::Document]| {
+        let bytes: Vec<u8> = documents.iter().flat_map(|one| one.to_vec().unwrap()).collect();
+        told(&pass(plan.transform(0).unwrap().as_mut(), &bytes).unwrap_err())
+    };
+    let many = vec![doc! { "_id": 1, "ann": 1 }; 3];
+    assert!(fails(&many).contains("`ann`"));
+    assert!(!fails(&many[..1]).contains("ann"));
+    let mut rare = vec![doc! { "_id": 1, "d": 1 }; 300];
+    rare.extend(many.clone());
+    assert!(!fails(&rare).contains("ann"));
+    assert!(fails(&[many[0].clone(), doc! { "ann": [] }]).contains("`ann`"));
+    let deep = vec![doc! { "d": 1, "e": [{ "f": 1, "ann": [2] }] }; 2];
+    let told = {
+        let plan = rules("[mongodb.c]\nd = \"keep\"\n\"e[].f\" = \"keep\"\n");
+        let plan = plan.mongodb(&[collection("c")], &key()).unwrap();
+        let bytes: Vec<u8> = deep.iter().flat_map(|one| one.to_vec().unwrap()).collect();
+        told(&pass(plan.transform(0).unwrap().as_mut(), &bytes).unwrap_err())
+    };
+    assert!(told.contains("`e[].ann"), "{told}");
+    // What looks like data is not shown, however many have it.
+    assert!(!fails(&vec![doc! { "Ann Lee": 1 }; 5]).contains("Ann"));
 }

@@ -20,6 +20,8 @@ pub(crate) const OBJECT: u8 = 0x03;
 pub(crate) const ARRAY: u8 = 0x04;
 /// Length, subtype, bytes.
 pub(crate) const BINARY: u8 = 0x05;
+/// Deprecated: no value.
+pub(crate) const UNDEFINED: u8 = 0x06;
 /// 12 bytes.
 pub(crate) const OBJECT_ID: u8 = 0x07;
 /// One byte.
@@ -59,7 +61,7 @@ pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Problem> {
             int32(bytes)
         }
         BINARY => Ok(int32(bytes)?.saturating_add(5)),
-        0x06 | NULL | 0x7f | 0xff => Ok(0),
+        UNDEFINED | NULL | 0x7f | 0xff => Ok(0),
         OBJECT_ID => Ok(12),
         BOOL => Ok(1),
         0x0b => {
@@ -159,6 +161,21 @@ pub(crate) fn write(kind: u8, subtype: u8, text: &str, out: &mut Vec<u8>) -> Opt
         _ => return None,
     }
     Some(())
+}
+
+/// A neutral value of a type that no transformer knows; `None` where null has to do.
+pub(crate) fn neutral(kind: u8) -> Option<&'static [u8]> {
+    match kind {
+        // A regular expression that matches everywhere.
+        0x0b => Some(b"(?:)\0\0"),
+        // Code and symbols: no text.
+        0x0d | 0x0e => Some(&[1, 0, 0, 0, 0]),
+        // Code with a scope: no text, no names.
+        0x0f => Some(&[14, 0, 0, 0, 1, 0, 0, 0, 0, 5, 0, 0, 0, 0]),
+        // A timestamp.
+        0x11 => Some(&[0; 8]),
+        _ => None,
+    }
 }
 
 fn bytes(digits: &str) -> Option<Vec<u8>> {

@@ -247,7 +247,11 @@ fn apply_bare(
                 reason,
             }),
         },
-        Action::Json(rewriter) => rewriter.rewrite(value, out).map(|()| Made::Wrote),
+        Action::Json(rewriter) => Ok(match rewriter.rewrite_or_null(value, out)? {
+            Outcome::Null => Made::Null,
+            Outcome::Wrote(_) => Made::Wrote,
+        }),
+        Action::Undecided => Err(Problem::Uncovered { path: String::new() }),
         Action::Drop | Action::Each(_) => Err(Problem::Broken("the rule does not fit the column")),
     }
 }

@@ -41,6 +41,8 @@ pub struct Entry {
     pub rule: Option<String>,
     /// Where the rule stands.
     pub at: Option<Location>,
+    /// Whether it is kept by a star, a pattern or a default: nobody has spelled it out.
+    pub starred: bool,
 }
 
 /// Every place of a plan, or of a sample.
@@ -128,6 +130,7 @@ mod tests {
             verdict,
             rule: None,
             at: None,
+            starred: false,
         };
         let mut coverage = Coverage::default();
         coverage.entries.push(entry("id", Verdict::Kept));

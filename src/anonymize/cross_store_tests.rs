@@ -10,7 +10,7 @@ const RULES: &str = r#"
 plain = { use = "email", link = "person.email", unique = true }
 document = { json = { "$.to[*].mail" = { use = "email", link = "person.email" }, "$" = "keep" } }
 list = { each = { use = "email", link = "person.email" } }
-text = { json = { "$..mail" = { use = "email", link = "person.email" } } }
+text = { json = { "$..mail" = { use = "email", link = "person.email", names = "keep" } } }
 [mongodb.c]
 mail = { use = "email", link = "person.email" }
 "people[].mail" = { use = "email", link = "person.email" }

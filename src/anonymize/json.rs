@@ -2,11 +2,12 @@
 
 use super::action::{Action, Masker, Outcome, Problem};
 use super::by::{self, Records};
-use super::document::{Document, Fate, MAX_DEPTH, Trail, fate};
+use super::document::{Document, Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
 use super::jsontext::{BROKEN, quote, unescape};
-use super::paths::Automaton;
 use super::pseudonym::Key;
-use super::rules::JsonRule;
+use super::route::{Route, Style};
+use super::rules::{JsonRule, Location, OnError};
+use super::seen::Seen;
 use super::transformers::{Form, Mismatch, Wrote};
 use crate::error::Result;
 
@@ -14,22 +15,32 @@ use crate::error::Result;
 #[derive(Clone)]
 pub(crate) struct JsonRewriter {
     document: Document,
+    on_error: OnError,
+    at: Location,
     buffers: Buffers,
 }
 
 #[derive(Clone, Default)]
 struct Buffers {
     name: Vec<u8>,
+    new_name: Vec<u8>,
     text: Vec<u8>,
     made: Vec<u8>,
     trail: Trail,
+    seen: Seen,
 }
+
+/// What a value becomes that is not JSON though its rule says so, where `on_error` says redact:
+/// a JSON text, since that is what belongs there.
+const REDACTED: &[u8] = b"\"[redacted]\"";
 
 impl JsonRewriter {
     /// Compiles the rules of `{ json = { … } }`.
     pub(crate) fn new(rule: &JsonRule, key: &Key, place: &str) -> Result<Self> {
         Ok(Self {
-            document: Document::compile(&rule.paths, key, place)?,
+            document: Document::compile(&rule.paths, key, place, &[])?,
+            on_error: rule.on_error,
+            at: rule.at.clone(),
             buffers: Buffers::default(),
         })
     }
@@ -39,19 +50,92 @@ impl JsonRewriter {
         self.document.actions.iter_mut().for_each(|action| action.each_masker(visit));
     }
 
-    /// Writes `input` with its values replaced behind what `out` holds. Empty text stays empty.
+    /// Turns it into what a preview does; see [`Document::preview`].
+    pub(crate) fn preview(&mut self, key: &Key) -> Result<()> {
+        self.document = self.document.preview(key)?;
+        Ok(())
+    }
+
+    /// Where its rule stands.
+    pub(crate) fn at(&self) -> &Location {
+        &self.at
+    }
+
+    /// Writes `input` with its values replaced behind what `out` holds, where a place has no
+    /// null but that of JSON. Empty text stays empty.
     pub(crate) fn rewrite(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+        if self.rewrite_or_null(input, out)? == Outcome::Null {
+            out.extend_from_slice(b"null");
+        }
+        Ok(())
+    }
+
+    /// The same for a place that can be null, which is what `on_error` may ask for.
+    pub(crate) fn rewrite_or_null(
+        &mut self,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Problem> {
+        let start = out.len();
+        let broken = match self.walk(input, out) {
+            Ok(()) => return Ok(Outcome::Wrote(Wrote::Same)),
+            Err(problem @ Problem::Broken(_)) => problem,
+            Err(problem) => return Err(problem),
+        };
+        out.truncate(start);
+        if self.replace_all(out)? {
+            return Ok(Outcome::Wrote(Wrote::Same));
+        }
+        match self.on_error {
+            OnError::Fail => return Err(broken),
+            OnError::Null => return Ok(Outcome::Null),
+            OnError::Redact => out.extend_from_slice(REDACTED),
+        }
+        Ok(Outcome::Wrote(Wrote::Same))
+    }
+
+    /// Replaces a text that is not JSON, if a rule replaces the whole whatever it is.
+    fn replace_all(&mut self, out: &mut Vec<u8>) -> Result<bool, Problem> {
+        let layout = &self.document.layout;
+        let start = layout.automaton.start();
+        let ruling = layout.rule(start, (0, 0), Ruling::default());
+        let path = match layout.fate(start, ruling) {
+            Fate::Null => {
+                out.extend_from_slice(b"null");
+                return Ok(true);
+            }
+            Fate::Whole(path) => path,
+            _ => return Ok(false),
+        };
+        let Some(Action::Whole(masker)) = self.document.actions.get_mut(path) else {
+            return Ok(false);
+        };
+        self.buffers.made.clear();
+        match masker.apply(b"x", Form::Text, &mut self.buffers.made) {
+            Ok(outcome) => emit(outcome, Form::Text, &self.buffers.made, out),
+            Err(Mismatch(reason)) => {
+                let at = Some(masker.at().clone());
+                return Err(Problem::Mismatch { path: String::new(), at, reason });
+            }
+        }
+        Ok(true)
+    }
+
+    fn walk(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
         if input.is_empty() {
             return Ok(());
         }
-        let Document { automaton, actions, records } = &mut self.document;
-        let automaton: &Automaton = automaton;
+        let Document { layout, actions, names, records } = &mut self.document;
+        let layout: &Layout = layout;
         self.buffers.trail.clear();
+        self.buffers.seen.clear();
         let buffers = &mut self.buffers;
         let records: &Records = records;
         records.begin(actions, by::JSON, input);
-        let mut walk = Walk { input, at: 0, copied: 0, out, automaton, actions, records, buffers };
-        walk.value(automaton.start(), None, 0)?;
+        let mut walk =
+            Walk { input, at: 0, copied: 0, out, layout, actions, names, records, buffers };
+        let start = layout.automaton.start();
+        walk.value(start, layout.rule(start, (0, 0), Ruling::default()), 0)?;
         walk.space();
         if walk.at != input.len() {
             return Err(Problem::Broken("there is more after the end of the JSON value"));
@@ -67,10 +151,20 @@ struct Walk<'a> {
     /// What of the input is already in `out`, or cut.
     copied: usize,
     out: &'a mut Vec<u8>,
-    automaton: &'a Automaton,
+    layout: &'a Layout,
     actions: &'a mut [Action],
     records: &'a Records,
+    names: &'a mut [Naming],
     buffers: &'a mut Buffers,
+}
+
+/// A field's name as it stands.
+#[derive(Clone, Copy)]
+struct Name {
+    /// Where its quote is.
+    quote: usize,
+    span: (usize, usize),
+    escaped: bool,
 }
 
 impl Walk<'_> {
@@ -91,40 +185,47 @@ impl Walk<'_> {
         self.copied = end;
     }
 
-    fn path(&self) -> String {
-        self.buffers.trail.path(self.input, "$", "[*]")
+    fn route(&self) -> Route {
+        self.buffers.trail.route(Style::Json, |span| plain_name(self.input, span))
     }
 
-    fn value(&mut self, state: u32, inherited: Option<usize>, depth: usize) -> Result<(), Problem> {
+    fn uncovered(&self) -> Problem {
+        Problem::Uncovered { path: String::new() }.at(self.route())
+    }
+
+    fn value(&mut self, state: u32, ruling: Ruling, depth: usize) -> Result<(), Problem> {
         if depth > MAX_DEPTH {
             return Err(Problem::Broken("it nests too deep"));
         }
         let first = self.peek()?;
-        match fate(self.automaton, self.actions, state, inherited) {
+        match self.layout.fate(state, ruling) {
             Fate::Keep => self.skip(),
-            Fate::Uncovered => Err(Problem::Uncovered { path: self.path() }),
-            Fate::Null => self.replace(b"null"),
-            // Fields are dropped by their object; a whole value or an element cannot be.
-            Fate::Drop => Err(Problem::Broken("an element cannot be dropped")),
-            Fate::Whole(path) => self.whole(path, first),
+            Fate::Uncovered => Err(self.uncovered()),
+            // Fields are dropped by their object; elements cannot be.
+            Fate::Null | Fate::Drop => self.replace(b"null"),
+            Fate::Whole(path) => self.whole(path, ruling, state, first),
             Fate::Json(path) if matches!(first, b'{' | b'[') => {
                 Err(self.mismatch(path, Mismatch("it is not text that holds JSON")))
             }
-            Fate::Json(path) => self.scalar(Some(path), state, first),
-            Fate::Descend(decision) => match first {
-                b'{' => self.object(state, decision, depth),
-                b'[' => self.array(state, decision, depth),
-                _ => self.scalar(decision, state, first),
+            Fate::Json(_) => self.scalar(ruling, state, first),
+            Fate::Descend | Fate::Thin => match first {
+                b'{' => self.object(state, ruling, depth),
+                b'[' => self.array(state, ruling, depth),
+                _ => self.scalar(ruling, state, first),
             },
         }
     }
 
-    fn object(&mut self, state: u32, decision: Option<usize>, depth: usize) -> Result<(), Problem> {
+    fn object(&mut self, state: u32, above: Ruling, depth: usize) -> Result<(), Problem> {
         self.at += 1;
         if self.peek()? == b'}' {
             self.at += 1;
-            return self.empty(state, decision);
+            return self.empty(state, above);
         }
+        let naming = self.layout.naming(state, above);
+        let masks =
+            naming.is_some_and(|path| matches!(self.names.get(path), Some(Naming::Mask(_))));
+        let seen = self.buffers.seen.begin();
         let mut kept_any = false;
         let mut first = true;
         loop {
@@ -133,30 +234,30 @@ impl Walk<'_> {
             if !first && self.peek()? == b',' {
                 self.at += 1;
             }
-            let quote = self.peek().map(|_| self.at)?;
-            let (field, escaped) = self.string()?;
-            let next = if escaped {
-                self.buffers.name.clear();
-                unescape(&self.input[field.0..field.1], &mut self.buffers.name)?;
-                self.automaton.field(state, &self.buffers.name)
-            } else {
-                self.automaton.field(state, &self.input[field.0..field.1])
-            };
+            let name = self.name()?;
+            let (next, spelled) = self.find(state, name)?;
             if self.peek()? != b':' {
                 return Err(BROKEN);
             }
             self.at += 1;
-            if fate(self.automaton, self.actions, next, decision) == Fate::Drop {
+            let ruling = self.layout.rule(next, name.span, above);
+            if self.goes(next, ruling)? {
                 self.flush(before);
                 self.skip()?;
                 self.copied = self.at;
             } else {
                 if !first && !kept_any {
-                    self.copied = quote;
+                    self.copied = name.quote;
                 }
                 kept_any = true;
-                self.buffers.trail.field(field);
-                self.value(next, decision, depth + 1)?;
+                if !spelled {
+                    self.rename(naming, name, next, ruling)?;
+                }
+                if masks {
+                    self.note(name, spelled);
+                }
+                self.buffers.trail.field(name.span, spelled);
+                self.value(next, ruling, depth + 1)?;
                 self.buffers.trail.leave();
             }
             first = false;
@@ -165,23 +266,102 @@ impl Walk<'_> {
                 b',' => self.at = end,
                 b'}' => {
                     self.at += 1;
-                    return Ok(());
+                    return self.names_differ(seen);
                 }
                 _ => return Err(BROKEN),
             }
         }
     }
 
-    fn array(&mut self, state: u32, decision: Option<usize>, depth: usize) -> Result<(), Problem> {
+    /// Whether the field goes whose value is at hand.
+    fn goes(&mut self, state: u32, ruling: Ruling) -> Result<bool, Problem> {
+        Ok(match self.layout.fate(state, ruling) {
+            Fate::Drop => true,
+            Fate::Thin => !matches!(self.peek()?, b'{' | b'['),
+            _ => false,
+        })
+    }
+
+    /// Passes the name of a field.
+    fn name(&mut self) -> Result<Name, Problem> {
+        self.peek()?;
+        let quote = self.at;
+        let (span, escaped) = self.string()?;
+        Ok(Name { quote, span, escaped })
+    }
+
+    /// The state behind a name, which stands in the buffer for names if it has escapes.
+    fn find(&mut self, state: u32, name: Name) -> Result<(u32, bool), Problem> {
+        let raw = &self.input[name.span.0..name.span.1];
+        if !name.escaped {
+            return Ok(self.layout.automaton.field(state, raw));
+        }
+        self.buffers.name.clear();
+        unescape(raw, &mut self.buffers.name)?;
+        Ok(self.layout.automaton.field(state, &self.buffers.name))
+    }
+
+    /// Does to a name that no rule spells out what the rules say.
+    fn rename(
+        &mut self,
+        naming: Option<usize>,
+        name: Name,
+        state: u32,
+        ruling: Ruling,
+    ) -> Result<(), Problem> {
+        let naming = naming.and_then(|path| self.names.get_mut(path));
+        let raw = &self.input[name.span.0..name.span.1];
+        let plain = if name.escaped { self.buffers.name.as_slice() } else { raw };
+        self.buffers.new_name.clear();
+        match naming {
+            Some(Naming::Keep) => return Ok(()),
+            Some(Naming::Mask(_)) if plain.is_empty() => return Ok(()),
+            Some(Naming::Mask(masker)) => {
+                if let Err(problem) = new_name(masker, plain, &mut self.buffers.new_name) {
+                    return Err(problem.at(self.route()));
+                }
+            }
+            Some(Naming::Shape) => {
+                let shown = super::route::show_name(plain, false, false);
+                self.buffers.new_name.extend_from_slice(shown.as_bytes());
+            }
+            Some(Naming::Unsaid) | None => return Err(self.unnamed(state, ruling, name)),
+        }
+        self.flush(name.quote);
+        quote(&self.buffers.new_name, self.out);
+        self.copied = name.span.1 + 1;
+        Ok(())
+    }
+
+    /// The problem of a name that no rule decides about; the value may have none either.
+    fn unnamed(&mut self, state: u32, ruling: Ruling, name: Name) -> Problem {
+        if self.layout.fate(state, ruling) == Fate::Uncovered {
+            self.buffers.trail.field(name.span, false);
+            return self.uncovered();
+        }
+        Problem::Names { path: String::new() }.at(self.route())
+    }
+
+    /// Remembers a name as it is now.
+    fn note(&mut self, name: Name, spelled: bool) {
+        let raw = &self.input[name.span.0..name.span.1];
+        let plain = if name.escaped { self.buffers.name.as_slice() } else { raw };
+        let stays = spelled || plain.is_empty();
+        let new = if stays { plain } else { self.buffers.new_name.as_slice() };
+        self.buffers.seen.note(new, plain);
+    }
+
+    fn array(&mut self, state: u32, above: Ruling, depth: usize) -> Result<(), Problem> {
         self.at += 1;
         if self.peek()? == b']' {
             self.at += 1;
-            return self.empty(state, decision);
+            return self.empty(state, above);
         }
-        let next = self.automaton.element(state);
+        let next = self.layout.automaton.element(state);
+        let ruling = self.layout.rule(next, self.buffers.trail.name(), above);
         self.buffers.trail.element();
         loop {
-            self.value(next, decision, depth + 1)?;
+            self.value(next, ruling, depth + 1)?;
             match self.peek()? {
                 b',' => self.at += 1,
                 b']' => {
@@ -196,32 +376,32 @@ impl Walk<'_> {
 
     /// Whether null and emptiness need no rule here.
     fn may_be_nothing(&self, state: u32) -> bool {
-        self.buffers.trail.is_root() || self.automaton.on_the_way(state)
+        self.buffers.trail.is_root() || self.layout.automaton.on_the_way(state)
     }
 
     /// An object or array without anything in it: no value, but its place must be known.
-    fn empty(&self, state: u32, decision: Option<usize>) -> Result<(), Problem> {
-        if decision.is_none() && !self.may_be_nothing(state) {
-            return Err(Problem::Uncovered { path: self.path() });
+    fn empty(&self, state: u32, ruling: Ruling) -> Result<(), Problem> {
+        if ruling.path.is_none() && !self.may_be_nothing(state) {
+            return Err(self.uncovered());
         }
         Ok(())
     }
 
-    fn scalar(&mut self, decision: Option<usize>, state: u32, first: u8) -> Result<(), Problem> {
+    fn scalar(&mut self, ruling: Ruling, state: u32, first: u8) -> Result<(), Problem> {
         let start = self.at;
+        let decided = ruling.path.filter(|path| self.layout.kind(*path) != Kind::Undecided);
         if first == b'n' {
             // Whether it is `null`, or a word that only begins so, is seen when it is passed.
-            if decision.is_none() && !self.may_be_nothing(state) {
-                return Err(Problem::Uncovered { path: self.path() });
+            if decided.is_none() && !self.may_be_nothing(state) {
+                return Err(self.uncovered());
             }
             return self.skip();
         }
-        let Some(path) = decision else {
-            return Err(Problem::Uncovered { path: self.path() });
-        };
-        match self.actions.get(path) {
-            Some(Action::Keep) => return self.skip(),
-            Some(Action::Null) => return self.replace(b"null"),
+        let Some(path) = decided else { return Err(self.uncovered()) };
+        match self.layout.kind(path) {
+            Kind::Keep | Kind::KeepValues => return self.skip(),
+            // An element of an array cannot go.
+            Kind::Null | Kind::Drop => return self.replace(b"null"),
             _ => {}
         }
         let form = self.read_scalar(first)?;
@@ -231,23 +411,58 @@ impl Walk<'_> {
         let end = self.at;
         self.buffers.made.clear();
         self.records.enter(self.actions, by::JSON, self.input, path, start);
+        let outcome = self.apply(path, ruling, form)?;
+        self.flush(start);
+        self.copied = end;
+        emit(outcome, form, &self.buffers.made, self.out);
+        Ok(())
+    }
+
+    /// Writes the new value of the scalar that was read to its buffer.
+    fn apply(&mut self, path: usize, ruling: Ruling, form: Form) -> Result<Outcome, Problem> {
+        if self.layout.is_starred(path) {
+            self.salt(path, ruling);
+        }
+        let Buffers { text, made, .. } = &mut *self.buffers;
         let outcome = match self.actions.get_mut(path) {
-            Some(Action::Leaf(masker) | Action::Whole(masker)) => {
-                masker.apply(&self.buffers.text, form, &mut self.buffers.made)
+            // What replaces the whole need not understand it: half of a character is no text.
+            Some(Action::Whole(masker)) if form == Form::Text && is_halved(text) => {
+                masker.apply(b"x", form, made)
             }
-            Some(Action::Json(inner)) if form == Form::Text => {
-                match inner.rewrite(&self.buffers.text, &mut self.buffers.made) {
-                    Ok(()) => Ok(Outcome::Wrote(Wrote::Same)),
-                    Err(problem) => return Err(problem.below(&self.path())),
-                }
+            Some(Action::Leaf(masker) | Action::Whole(masker)) => masker.apply(text, form, made),
+            Some(Action::Json(inner)) if form == Form::Text && !is_halved(text) => {
+                let at = inner.at().clone();
+                return inner.rewrite_or_null(text, made).map_err(|problem| match problem {
+                    Problem::Broken(reason) => {
+                        let path = String::new();
+                        Problem::Mismatch { path, at: Some(at), reason }.at(self.route())
+                    }
+                    problem => problem.at(self.route()),
+                });
             }
             Some(Action::Json(_)) => Err(Mismatch("it is not text that holds JSON")),
             _ => Err(Mismatch("this rule is not for JSON values")),
         };
-        let outcome = outcome.map_err(|mismatch| self.mismatch(path, mismatch))?;
-        self.flush(start);
-        self.copied = end;
-        self.emit(outcome, form);
+        outcome.map_err(|mismatch| self.mismatch(path, mismatch))
+    }
+
+    /// Tells the values of a star apart by the name under it.
+    fn salt(&mut self, path: usize, ruling: Ruling) {
+        let Some(Action::Leaf(masker) | Action::Whole(masker)) = self.actions.get_mut(path) else {
+            return;
+        };
+        let raw = self.input.get(ruling.name.0..ruling.name.1).unwrap_or_default();
+        if memchr::memchr(b'\\', raw).is_none() {
+            masker.salt(raw);
+        } else {
+            masker.salt(&plain_name(self.input, ruling.name));
+        }
+    }
+
+    fn names_differ(&mut self, seen: usize) -> Result<(), Problem> {
+        if self.buffers.seen.clash(seen) {
+            return Err(Problem::SameName { path: String::new() }.at(self.route()));
+        }
         Ok(())
     }
 
@@ -281,11 +496,11 @@ impl Walk<'_> {
     }
 
     /// Replaces the value at hand whatever it is.
-    fn whole(&mut self, path: usize, first: u8) -> Result<(), Problem> {
+    fn whole(&mut self, path: usize, ruling: Ruling, state: u32, first: u8) -> Result<(), Problem> {
         let form = match first {
             b'{' => Form::Object,
             b'[' => Form::List,
-            _ => return self.scalar(Some(path), self.automaton.start(), first),
+            _ => return self.scalar(ruling, state, first),
         };
         let start = self.at;
         self.skip()?;
@@ -302,21 +517,8 @@ impl Walk<'_> {
         let outcome = outcome.map_err(|mismatch| self.mismatch(path, mismatch))?;
         self.flush(start);
         self.copied = end;
-        self.emit(outcome, form);
+        emit(outcome, form, &self.buffers.made, self.out);
         Ok(())
-    }
-
-    fn emit(&mut self, outcome: Outcome, form: Form) {
-        let made = self.buffers.made.as_slice();
-        match outcome {
-            Outcome::Null => self.out.extend_from_slice(b"null"),
-            Outcome::Wrote(Wrote::Text) => quote(made, self.out),
-            Outcome::Wrote(Wrote::Same) if form == Form::Text => quote(made, self.out),
-            // Postgres spells booleans `t` and `f`, JSON in full.
-            Outcome::Wrote(_) if made == b"t" => self.out.extend_from_slice(b"true"),
-            Outcome::Wrote(_) if made == b"f" => self.out.extend_from_slice(b"false"),
-            Outcome::Wrote(_) => self.out.extend_from_slice(made),
-        }
     }
 
     fn replace(&mut self, with: &[u8]) -> Result<(), Problem> {
@@ -330,9 +532,8 @@ impl Walk<'_> {
     }
 
     fn mismatch(&self, path: usize, mismatch: Mismatch) -> Problem {
-        let masker = self.actions.get(path).and_then(Action::masker);
-        let at = masker.map(|masker| masker.at().clone());
-        Problem::Mismatch { path: self.path(), at, reason: mismatch.0 }
+        let at = self.actions.get(path).and_then(Action::at).cloned();
+        Problem::Mismatch { path: String::new(), at, reason: mismatch.0 }.at(self.route())
     }
 
     /// Passes a string and gives the span between its quotes and whether it has escapes.
@@ -383,6 +584,46 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Writes what came of a value.
+fn emit(outcome: Outcome, form: Form, made: &[u8], out: &mut Vec<u8>) {
+    match outcome {
+        Outcome::Null => out.extend_from_slice(b"null"),
+        Outcome::Wrote(Wrote::Text) => quote(made, out),
+        Outcome::Wrote(Wrote::Same) if form == Form::Text => quote(made, out),
+        // Postgres spells booleans `t` and `f`, JSON in full.
+        Outcome::Wrote(_) if made == b"t" => out.extend_from_slice(b"true"),
+        Outcome::Wrote(_) if made == b"f" => out.extend_from_slice(b"false"),
+        Outcome::Wrote(_) => out.extend_from_slice(made),
+    }
+}
+
+/// Whether a text holds half of a character, as JSON can (`\ud800`) and text cannot.
+fn is_halved(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_err()
+}
+
+/// A name without its escapes; one that cannot be read as it stands.
+fn plain_name(input: &[u8], (start, end): (usize, usize)) -> Vec<u8> {
+    let raw = input.get(start..end).unwrap_or_default();
+    let mut name = Vec::with_capacity(raw.len());
+    match unescape(raw, &mut name) {
+        Ok(()) => name,
+        Err(_) => raw.to_vec(),
+    }
+}
+
+/// Writes the new name for one that is not empty.
+pub(crate) fn new_name(masker: &mut Masker, name: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
+    let reason = match masker.apply(name, Form::Text, out) {
+        Ok(Outcome::Wrote(_)) if !out.contains(&0) && !out.is_empty() => return Ok(()),
+        Ok(Outcome::Wrote(_)) => "the new name cannot be one",
+        Ok(Outcome::Null) => "a name cannot be null",
+        Err(mismatch) => mismatch.0,
+    };
+    let at = Some(masker.at().clone());
+    Err(Problem::Mismatch { path: String::new(), at, reason })
 }
 
 /// The length of the `null`, `true`, `false` or number that a text begins with. What only

@@ -40,7 +40,8 @@ pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Writes the text that stands between the quotes of a JSON string.
+/// Writes the text that stands between the quotes of a JSON string. Half of a pair of surrogates,
+/// which JSON can hold and Postgres' `json` does, becomes what is no UTF-8.
 pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -56,15 +57,16 @@ pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
             b'f' => 12,
             b'u' => {
                 let mut code = four_hex(&mut rest)?;
-                if (0xd800..0xdc00).contains(&code) {
-                    rest = rest.strip_prefix(b"\\u").ok_or(BROKEN)?;
-                    let low = four_hex(&mut rest)?.wrapping_sub(0xdc00);
-                    if low >= 0x400 {
-                        return Err(BROKEN);
-                    }
+                if (0xd800..0xdc00).contains(&code)
+                    && let Some(low) = low_half(rest)
+                {
+                    rest = &rest[6..];
                     code = 0x1_0000 + ((code - 0xd800) << 10) + low;
                 }
-                let letter = char::from_u32(code).ok_or(BROKEN)?;
+                let Some(letter) = char::from_u32(code) else {
+                    out.extend([0xed, 0x80 | (code >> 6 & 0x3f) as u8, 0x80 | (code & 0x3f) as u8]);
+                    continue;
+                };
                 out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
                 continue;
             }
@@ -73,6 +75,13 @@ pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     }
     out.extend_from_slice(rest);
     Ok(())
+}
+
+/// The lower half of a character, if that is what follows.
+fn low_half(rest: &[u8]) -> Option<u32> {
+    let mut digits = rest.strip_prefix(b"\\u")?;
+    let low = four_hex(&mut digits).ok()?.wrapping_sub(0xdc00);
+    (low < 0x400).then_some(low)
 }
 
 fn four_hex(rest: &mut &[u8]) -> Result<u32, Problem> {

@@ -14,9 +14,10 @@
 //! - "Equal" is judged after the transformer's normalization (an e-mail: trimmed, NFC, lower
 //!   case), so originals that differ only in that become one, also where `unique` is asked for.
 //! - Nulls stay null; empty strings, objects and arrays stay empty, except under `null` and `drop`.
-//! - Field names and map keys inside a covered document are not values and stay as they are.
+//! - Names of fields and map keys are data like values, but for those that a rule spells out.
 
 pub(crate) mod action;
+pub(crate) mod automaton;
 pub(crate) mod bson;
 pub(crate) mod bsonvalue;
 pub(crate) mod by;
@@ -28,8 +29,10 @@ pub(crate) mod document;
 pub(crate) mod json;
 pub(crate) mod jsontext;
 pub(crate) mod link;
+pub(crate) mod listing;
 pub(crate) mod masker;
 pub mod mongodb;
+pub mod observer;
 pub(crate) mod parse;
 pub(crate) mod paths;
 pub(crate) mod pattern;
@@ -42,9 +45,11 @@ pub(crate) mod recent;
 pub mod redis;
 pub mod registry;
 pub mod rivals;
+pub(crate) mod route;
 pub(crate) mod rows;
 pub mod rules;
 pub mod samples;
+pub(crate) mod seen;
 pub(crate) mod spelling;
 #[cfg(test)]
 mod testing;

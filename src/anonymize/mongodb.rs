@@ -1,15 +1,16 @@
 //! Rules laid over the collections of a MongoDB database.
 
-use std::collections::BTreeMap;
-
 use super::Applied;
 use super::action::{Action, Masker};
 use super::bson::{self, BsonRewriter};
-use super::bsonvalue::{ARRAY, NULL, OBJECT};
+use super::bsonvalue::{ARRAY, OBJECT};
 use super::coverage::{Coverage, Entry, Verdict};
-use super::document::{Document, Fate, MAX_DEPTH};
-use super::pattern::shape;
+use super::document::{Document, Naming, Ruling};
+use super::listing;
+pub use super::observer::PathObserver;
+use super::problems::Problems;
 use super::pseudonym::Key;
+use super::route::{Part, is_frequent};
 use super::rules::{PathRule, RuleSet};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
@@ -25,11 +26,15 @@ pub struct MongodbPlan {
     coverage: Coverage,
 }
 
-struct CollectionPlan {
-    name: String,
-    document: Option<Document>,
-    paths: Vec<PathRule>,
+/// The rules of one collection.
+pub(crate) struct CollectionPlan {
+    pub(crate) name: String,
+    pub(crate) document: Option<Document>,
+    pub(crate) paths: Vec<PathRule>,
 }
+
+/// The names of the uppermost fields that MongoDB gives itself.
+const SCHEMA: &[&str] = &["_id"];
 
 impl RuleSet {
     /// Lays the rules over `collections`. A collection without any rule is uncovered; which paths
@@ -46,6 +51,7 @@ impl RuleSet {
             }
         }
         let mut plans = Vec::with_capacity(collections.len());
+        let mut problems = Problems::default();
         for collection in collections {
             let sections =
                 self.mongodb.iter().filter(|section| section.collection == collection.name);
@@ -57,20 +63,27 @@ impl RuleSet {
                 plans.push(CollectionPlan { name, document: None, paths });
                 continue;
             }
-            for path in &paths {
-                let verdict = if path.rule.keeps() { Verdict::Kept } else { Verdict::Masked };
-                coverage.entries.push(entry(&name, &path.path.text, verdict, Some(path)));
+            coverage.entries.extend(listing::entries(&paths, StoreKind::Mongodb, &name, ""));
+            let compiled = Document::compile(&paths, key, &format!("mongodb|{name}"), SCHEMA);
+            let document = problems.note(compiled);
+            if let Some(document) = &document {
+                problems.note(check_id(collection, document, &paths));
+                problems.note(check_unique(collection, document, &paths));
             }
-            let document = Document::compile(&paths, key, &format!("mongodb|{name}"))?;
-            check_id(collection, &document, &paths)?;
-            check_unique(collection, &document, &paths)?;
-            plans.push(CollectionPlan { name, document: Some(document), paths });
+            plans.push(CollectionPlan { name, document, paths });
         }
+        problems.finish()?;
         Ok(MongodbPlan { collections: plans, coverage })
     }
 }
 
-fn entry(collection: &str, item: &str, verdict: Verdict, path: Option<&PathRule>) -> Entry {
+/// What is said about a path of a collection.
+pub(crate) fn entry(
+    collection: &str,
+    item: &str,
+    verdict: Verdict,
+    path: Option<&PathRule>,
+) -> Entry {
     Entry {
         store: StoreKind::Mongodb,
         place: collection.to_owned(),
@@ -78,12 +91,13 @@ fn entry(collection: &str, item: &str, verdict: Verdict, path: Option<&PathRule>
         verdict,
         rule: path.map(|path| path.rule.to_string()),
         at: path.map(|path| path.at.clone()),
+        starred: false,
     }
 }
 
 /// Every document needs an `_id` of its own.
 fn check_id(collection: &Collection, document: &Document, paths: &[PathRule]) -> Result<()> {
-    if matches!(action_at(document, "_id"), Some(Action::Null | Action::Drop)) {
+    if matches!(action_at(document, "_id").0, Some(Action::Null | Action::Drop)) {
         let at = paths.first().map_or(String::new(), |path| format!("{}: ", path.at));
         let name = &collection.name;
         return Err(Error::usage(format!("{at}`_id` of `{name}` cannot be dropped or null"))
@@ -98,8 +112,10 @@ fn check_unique(collection: &Collection, document: &Document, paths: &[PathRule]
     let id = vec!["_id".to_owned()];
     for index in std::iter::once(&id).chain(&collection.unique) {
         let stays = |path: &str| match action_at(document, path) {
-            Some(Action::Leaf(masker) | Action::Whole(masker)) => masker.injective(),
-            Some(Action::Null | Action::Drop) => false,
+            // Under another name the index does not find it.
+            (_, false) => false,
+            (Some(Action::Leaf(masker) | Action::Whole(masker)), _) => masker.injective(),
+            (Some(Action::Null | Action::Drop), _) => false,
             _ => true,
         };
         // An index that contains `_id` is unique by that alone.
@@ -107,7 +123,8 @@ fn check_unique(collection: &Collection, document: &Document, paths: &[PathRule]
         let Some(broken) = index.iter().find(|path| !stays(path)).filter(|_| !held) else {
             continue;
         };
-        let masker = action_at(document, broken).and_then(Action::masker);
+        let (action, named) = action_at(document, broken);
+        let masker = action.and_then(Action::masker);
         let at = masker.map(Masker::at).or(paths.first().map(|path| &path.at));
         let at = at.map_or(String::new(), |at| format!("{at}: "));
         return Err(Error::usage(format!(
@@ -115,29 +132,39 @@ fn check_unique(collection: &Collection, document: &Document, paths: &[PathRule]
             collection.name,
             index.join(", ")
         ))
-        .hint("say unique = true where the transformer can, or keep the field"));
+        .hint(if named {
+            "say unique = true where the transformer can, or keep the field"
+        } else {
+            "its name would change: spell the field out in a rule of its own"
+        }));
     }
     Ok(())
 }
 
-/// What happens at a dotted path of an index, through arrays as well.
-fn action_at<'a>(document: &'a Document, path: &str) -> Option<&'a Action> {
-    let automaton = &document.automaton;
-    let mut state = automaton.start();
-    let mut decision = None;
+/// What happens at a dotted path of an index, through arrays as well, and whether the names on
+/// the way stay.
+fn action_at<'a>(document: &'a Document, path: &str) -> (Option<&'a Action>, bool) {
+    let layout = &document.layout;
+    let mut state = layout.automaton.start();
+    let mut ruling = Ruling::default();
+    let mut named = true;
     for name in path.split('.') {
-        state = automaton.field(state, name.as_bytes());
-        decision = automaton.decision(state).or(decision);
-        let element = automaton.element(state);
-        if let Some(inner) = automaton.decision(element) {
-            decision = Some(inner);
+        let (next, spelled) = layout.automaton.field(state, name.as_bytes());
+        if !spelled {
+            let naming = layout.naming(state, ruling);
+            let naming = naming.and_then(|path| document.names.get(path));
+            named &= !matches!(naming, Some(Naming::Mask(_)));
         }
+        state = next;
+        ruling = layout.rule(state, (0, 0), ruling);
+        let element = layout.automaton.element(state);
+        ruling = layout.rule(element, (0, 0), ruling);
         // An index path does not say where arrays are: follow elements where rules do.
-        if automaton.on_the_way(element) {
+        if layout.automaton.on_the_way(element) {
             state = element;
         }
     }
-    decision.and_then(|decision| document.actions.get(decision))
+    (ruling.path.and_then(|path| document.actions.get(path)), named)
 }
 
 impl MongodbPlan {
@@ -150,21 +177,12 @@ impl MongodbPlan {
     /// made of. Fails with [`Kind::Findings`](crate::error::Kind::Findings) for a collection
     /// without rules; the transform fails so at the first path without one.
     pub fn transform(&self, collection: usize) -> Result<Box<dyn BlockTransform>> {
-        let plan = self.collection(collection)?;
-        let Some(document) = &plan.document else {
-            let error = Error::findings(format!("no rule covers collection `{}`", plan.name));
-            return Err(error.hint(format!("decide: [mongodb.\"{}\"] \"*\" = …", plan.name)));
-        };
-        Ok(Box::new(DocumentTransform {
-            collection: plan.name.clone(),
-            rewriter: BsonRewriter::new(document.clone()),
-            permit: Permit::ruled(&Applied(())),
-        }))
+        self.collection(collection)?.transform(None)
     }
 
     /// Collects the paths of sampled documents for `rules check`; see [`PathObserver`].
     pub fn observer(&self, collection: usize) -> Result<PathObserver<'_>> {
-        Ok(PathObserver { plan: self.collection(collection)?, paths: BTreeMap::new() })
+        Ok(PathObserver::new(self.collection(collection)?))
     }
 
     /// One document under the rules of its collection, as `rules preview` shows it.
@@ -173,10 +191,37 @@ impl MongodbPlan {
         Ok(transform.apply(Block::raw(document.to_vec(), 1))?.into_bytes())
     }
 
+    /// One document as `rules preview` shows it: under the rules of its collection, with a sign
+    /// in place of what they keep and the shapes of names that they do not spell out.
+    pub fn preview_one(&self, collection: usize, document: &[u8], key: &Key) -> Result<Vec<u8>> {
+        let plan = self.collection(collection)?;
+        let mut transform = plan.transform(Some(key))?;
+        Ok(transform.apply(Block::raw(document.to_vec(), 1))?.into_bytes())
+    }
+
     fn collection(&self, collection: usize) -> Result<&CollectionPlan> {
         self.collections.get(collection).ok_or_else(|| {
             Error::failed(format!("the rules know no collection number {collection}"))
         })
+    }
+}
+
+impl CollectionPlan {
+    /// The transform for its documents; with a key that of a preview.
+    fn transform(&self, preview: Option<&Key>) -> Result<Box<dyn BlockTransform>> {
+        let Some(document) = &self.document else {
+            let error = Error::findings(format!("no rule covers collection `{}`", self.name));
+            return Err(error.hint(format!("decide: [mongodb.\"{}\"] \"*\" = …", self.name)));
+        };
+        let document = match preview {
+            Some(key) => document.preview(key)?,
+            None => document.clone(),
+        };
+        Ok(Box::new(DocumentTransform {
+            collection: self.name.clone(),
+            rewriter: BsonRewriter::new(document),
+            permit: Permit::ruled(&Applied(())),
+        }))
     }
 }
 
@@ -196,6 +241,7 @@ impl BlockTransform for DocumentTransform {
             let (document, tail) = rest.split_at(document_length(rest)?);
             self.rewriter.rewrite(document, &mut out).map_err(|problem| {
                 let place = format!("collection `{}`", self.collection);
+                let problem = problem.told(&|parts| frequent(block.bytes(), parts));
                 problem.into_error(&place, |path| {
                     format!("decide: [mongodb.\"{}\"] \"{path}\" = …", self.collection)
                 })
@@ -206,118 +252,44 @@ impl BlockTransform for DocumentTransform {
     }
 }
 
-/// The most different paths that are told apart; the rest counts as one.
-const MAX_PATHS: usize = 10_000;
-
-/// Collects which paths sampled documents have and what the rules say about each.
-pub struct PathObserver<'a> {
-    plan: &'a CollectionPlan,
-    paths: BTreeMap<String, (Verdict, Option<usize>)>,
+/// Whether so many of the documents of a block have a field that its name is none of their data.
+fn frequent(documents: &[u8], parts: &[Part]) -> bool {
+    let (mut having, mut looked_at) = (0, 0);
+    let mut rest = documents;
+    while let Ok(length) = document_length(rest) {
+        let Some((document, tail)) = rest.split_at_checked(length) else { break };
+        looked_at += 1;
+        having += u64::from(has(document, (0, document.len()), parts));
+        rest = tail;
+    }
+    is_frequent(having, looked_at)
 }
 
-impl PathObserver<'_> {
-    /// Looks at whole documents; nothing but their paths is kept.
-    pub fn observe(&mut self, documents: &[u8]) -> Result<()> {
-        let mut rest = documents;
-        while !rest.is_empty() {
-            let (document, tail) = rest.split_at(document_length(rest)?);
-            let walked = self.walk(document, (0, document.len()), Spot::top(self.plan), "", 0);
-            walked.map_err(|problem| {
-                let place = format!("collection `{}`", self.plan.name);
-                problem.into_error(&place, str::to_owned)
-            })?;
-            rest = tail;
-        }
-        Ok(())
-    }
-
-    fn walk(
-        &mut self,
-        input: &[u8],
-        (start, end): (usize, usize),
-        spot: Spot,
-        path: &str,
-        depth: usize,
-    ) -> Result<(), super::action::Problem> {
-        if depth > MAX_DEPTH {
-            return Err(super::action::Problem::Broken("it nests too deep"));
-        }
-        let end = bson::document_end(input, start, end)?;
-        let mut at = start + 4;
-        while at < end - 1 {
-            let element = bson::element(input, at, end - 1)?;
-            at = element.end;
-            let name = input.get(element.name.0..element.name.1).unwrap_or_default();
-            let here = match (spot.array, path) {
-                (true, path) => format!("{path}[]"),
-                (false, "") => shape(name),
-                (false, path) => format!("{path}.{}", shape(name)),
-            };
-            let Some(document) = &self.plan.document else {
-                self.note(here, Verdict::Uncovered, None);
-                continue;
-            };
-            let automaton = &document.automaton;
-            let state = if spot.array {
-                automaton.element(spot.state)
-            } else {
-                automaton.field(spot.state, name)
-            };
-            let fate = document.fate(state, spot.decision);
-            let container = matches!(element.kind, OBJECT | ARRAY);
-            if let (Fate::Descend(decision), true) = (fate, container) {
-                let below = Spot { state, decision, array: element.kind == ARRAY };
-                self.walk(input, (element.value, element.end), below, &here, depth + 1)?;
-                continue;
+/// Whether a document has the field that `parts` lead to.
+fn has(input: &[u8], (start, end): (usize, usize), parts: &[Part]) -> bool {
+    let Some((part, rest)) = parts.split_first() else { return true };
+    let Ok(end) = bson::document_end(input, start, end) else { return false };
+    let mut at = start + 4;
+    while at < end - 1 {
+        let Ok(element) = bson::element(input, at, end - 1) else { return false };
+        at = element.end;
+        let here = match part {
+            Part::Element(_) => true,
+            Part::Name { name, .. } => {
+                input.get(element.name.0..element.name.1) == Some(name.as_slice())
             }
-            let nothing = element.kind == NULL && automaton.on_the_way(state);
-            let decision = automaton.decision(state).or(spot.decision);
-            let verdict = match decision.and_then(|decision| document.actions.get(decision)) {
-                None if nothing => continue,
-                None => Verdict::Uncovered,
-                Some(Action::Keep) => Verdict::Kept,
-                Some(_) => Verdict::Masked,
-            };
-            self.note(here, verdict, decision);
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, path: String, verdict: Verdict, decision: Option<usize>) {
-        let path = if self.paths.len() < MAX_PATHS || self.paths.contains_key(&path) {
-            path
-        } else {
-            "(more paths)".to_owned()
         };
-        let known = self.paths.entry(path).or_insert((verdict, decision));
-        if verdict > known.0 {
-            *known = (verdict, decision);
+        let array = element.kind == ARRAY;
+        let fits = |next: &Part| match next {
+            Part::Element(_) => array,
+            Part::Name { .. } => element.kind == OBJECT,
+        };
+        let below = (element.value, element.end);
+        if here && rest.first().is_none_or(|next| fits(next) && has(input, below, rest)) {
+            return true;
         }
     }
-
-    /// What was seen.
-    pub fn finish(self) -> Coverage {
-        let entries = self.paths.iter().map(|(path, (verdict, decision))| {
-            let rule = decision.and_then(|decision| self.plan.paths.get(decision));
-            entry(&self.plan.name, path, *verdict, rule)
-        });
-        Coverage { entries: entries.collect(), remarks: Vec::new() }
-    }
-}
-
-/// Where a document stands while its paths are collected.
-#[derive(Clone, Copy)]
-struct Spot {
-    state: u32,
-    decision: Option<usize>,
-    array: bool,
-}
-
-impl Spot {
-    fn top(plan: &CollectionPlan) -> Self {
-        let state = plan.document.as_ref().map_or(0, |document| document.automaton.start());
-        Self { state, decision: None, array: false }
-    }
+    false
 }
 
 #[cfg(test)]

@@ -205,6 +205,7 @@ impl RuleSet {
                 },
                 rule: decision.map(|(word, _)| format!("{word:?}").to_lowercase()),
                 at: decision.map(|(_, at)| at.clone()),
+                starred: false,
             });
         }
         Ok(decision.map(|(word, _)| word))
@@ -267,6 +268,7 @@ fn plan_table(
             verdict,
             rule: rule.map(|rule| rule.rule.to_string()),
             at: rule.map(|rule| rule.at.clone()),
+            starred: false,
         };
         let Some(rule) = decision else {
             uncovered += 1;

@@ -156,7 +156,7 @@ fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Result<bool> {
     let room = column.max_chars.map(|chars| chars as usize);
     let site = Site { place: "", room };
     Ok(match Action::compile(&rule.rule, key, site)? {
-        Action::Keep | Action::Null | Action::Drop => true,
+        Action::Keep | Action::Null | Action::Drop | Action::Undecided => true,
         Action::Leaf(masker) | Action::Whole(masker) => masker.injective(),
         Action::Json(_) => rule.rule.keeps(),
         Action::Each(inner) => match *inner {

@@ -81,6 +81,7 @@ impl RuleSet {
                     verdict,
                     rule: Some(rule),
                     at: Some(at.clone()),
+                    starred: false,
                 });
             };
             let body = match &section.body {
@@ -304,7 +305,9 @@ impl KeyTransform for RedisTransform {
                 Ok(()) => return Ok(ElementVerdict::Write),
                 Err(problem) => Err(problem),
             },
-            Action::Null | Action::Each(_) => Err(Problem::Broken("the rule does not fit Redis")),
+            Action::Null | Action::Each(_) | Action::Undecided => {
+                Err(Problem::Broken("the rule does not fit Redis"))
+            }
         }
         .map_err(|problem: Problem| {
             let place = format!("a {} under `{}`", kind_word(kind), section.header);
@@ -417,6 +420,7 @@ impl KeyObserver<'_> {
                 verdict: *verdict,
                 rule: None,
                 at: section.map(|section| section.at.clone()),
+                starred: false,
             }
         });
         Coverage { entries: entries.collect(), remarks: Vec::new() }

@@ -8,6 +8,7 @@ use super::Applied;
 use super::action::{Action, Masker, Problem};
 use super::copytext::{self, ArrayRewriter, Kind, Made};
 use super::pattern::suggest;
+use super::route::{Part, is_frequent, json_has};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{self, Block, Cleared, Raw};
@@ -235,9 +236,11 @@ impl RowTransform {
                     mask_field(column, &mut self.buffers, field, out).map_err(|problem| {
                         let name = &self.ruled[ruled].name;
                         let place = format!("column `{name}` of {}", self.table);
-                        problem.into_error(&place, |path| {
-                            format!("add \"{path}\" to the json rule of `{name}`")
-                        })
+                        problem
+                            .told(&|parts| frequent(input, target, parts))
+                            .into_error(&place, |path| {
+                                format!("add \"{path}\" to the json rule of `{name}`")
+                            })
                     })?;
                 }
                 at = end;
@@ -262,6 +265,23 @@ impl BlockTransform for RowTransform {
         self.mask(block.bytes(), &mut out)?;
         Ok(Block::cleared(out, records, &self.permit))
     }
+}
+
+/// Whether so many of the JSON values of a column have a field that its name is none of their
+/// data.
+fn frequent(rows: &[u8], column: usize, parts: &[Part]) -> bool {
+    let (mut having, mut looked_at) = (0, 0);
+    let mut text = Vec::new();
+    for row in rows.split(|byte| *byte == b'\n') {
+        let field = row.split(|byte| *byte == b'\t').nth(column);
+        let Some(field) = field.filter(|field| *field != copytext::NULL) else { continue };
+        text.clear();
+        looked_at += 1;
+        if copytext::unescape(field, &mut text).is_ok() {
+            having += u64::from(json_has(&text, parts));
+        }
+    }
+    is_frequent(having, looked_at)
 }
 
 /// Writes the new field for one that is neither null nor empty.

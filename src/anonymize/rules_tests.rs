@@ -44,7 +44,7 @@ fn mistakes_name_file_line_and_what_was_meant() {
         ("[postgres.\"a.b\"]\nx = { json = {} }\n", "names no path"),
         (
             "[postgres.\"a.b\"]\nx = { json = { \"$\" = \"keep\" }, use = \"mask\" }\n",
-            "must stand alone",
+            "cannot stand beside `json`",
         ),
         ("[postgres.\"a.b\"]\nx = { use = \"first_name\", part = \"last\" }\n", "already said"),
         ("[postgres.\"a.b\"]\nx = \"constant\"\n", "t.toml:3: `constant` needs a `value`"),

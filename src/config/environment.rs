@@ -22,7 +22,6 @@ use crate::store::StoreKind;
 /// The folder of rules where none is configured.
 const RULES: &str = "anonymizers";
 
-
 /// Checks everything of an environment that can be checked without resolving a reference.
 pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     let reader = Reader::checking(loaded);

@@ -85,8 +85,10 @@ fn run_bounded(line: &str, folder: &Path, withheld: &Withheld, limit: Duration) 
         let how = status.code().map_or("was ended by a signal".to_owned(), |code| {
             format!("failed with exit code {code}")
         });
-        return Err(Error::usage(format!("the command of `${{cmd:…}}` {how}"))
-            .hint("run it by hand, without the keys and any PFDATA_… variable, which it does not get: its output is never shown here"));
+        return Err(Error::usage(format!("the command of `${{cmd:…}}` {how}")).hint(
+            "run it by hand (its output is never shown here), without the keys and every \
+                 PFDATA_… variable: a command does not get them",
+        ));
     }
     if output.len() as u64 > LIMIT {
         return Err(Error::usage("the command of `${cmd:…}` printed too much"));

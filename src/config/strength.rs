@@ -4,8 +4,8 @@
 //! characters that holds them all. First everything is taken out that a guesser tries first: runs
 //! and repeated blocks (their first round stays), sequences and rows of a keyboard, common words
 //! (one character of each stays). What cannot be seen (blanks, controls, what has no width) does
-//! not count at all. A password of a person may pass with luck; 32 random bytes pass in any
-//! spelling.
+//! not count at all, nor does a sign that only sets parts apart. A password of a person may pass
+//! with luck; 32 random bytes pass in any spelling.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -71,8 +71,18 @@ fn bits(text: &str) -> u32 {
     repetitions(&text, &mut out);
     sequences(&text, &mut out);
     words(&text, &mut out);
-    let kept: Vec<char> =
+    let mut kept: Vec<char> =
         text.plain.iter().zip(&out).filter(|(_, out)| !**out).map(|(kept, _)| *kept).collect();
+    // One sign, as in a UUID or at the end of a number, does not make figures worth more.
+    let mut signs = kept.iter().copied().filter(|character| !character.is_alphanumeric());
+    if let Some(sign) = signs.next()
+        && signs.all(|other| other == sign)
+    {
+        kept.retain(|character| *character != sign);
+    }
+    if kept.is_empty() {
+        return 0;
+    }
     (kept.len() as f64 * class(&kept).log2()) as u32
 }
 

@@ -94,6 +94,18 @@ fn common_words_count_for_one_character() {
         "development staging preproduction production 2026",
         "correcthorsebatterystaplecorrecthorsebatterystaple",
         "it was the best of times, it was the worst of times",
+        "MyCompanyName2026AnonymizeKeyForProd!!",
+        "Summer2026!Winter2027!Autumn2028!Spring",
+        "admin123admin456admin789admin012",
+        "ProgressiveFrameworkV5-Production-2026",
+        "+49 170 1234567, +49 171 7654321, +49 30 1111",
+        "lorem ipsum dolor sit amet consectetur adipiscing elit",
+        "twinkle twinkle little star how i wonder what you are",
+        "00000000-0000-0000-0000-000000000000",
+        "12345678-1234-1234-1234-123456789012",
+        "8204-9173-6558-2031-9942-7716-3308-2719",
+        "super_secret_anonymization_key_do_not_share_v2",
+        "THIS IS NOT A REAL KEY, DO NOT USE IT IN PRODUCTION",
     ] {
         weak(text);
     }
@@ -148,7 +160,11 @@ fn an_estimate_is_length_times_the_smallest_class() {
         ("h2gkq8vp", 41),
         ("hZgKqxVp", 45),
         ("h2gKq8vp", 47),
-        ("h2gKq+vp", 52),
+        ("h2gKq+v.", 52),
+        // One kind of sign only sets parts apart.
+        ("h2gKq+vp", 41),
+        ("8204-9173-65!", 85),
+        ("8204-9173-65", 33),
     ] {
         assert_eq!(bits(text), expected, "{text}");
     }

@@ -116,6 +116,14 @@ pub fn told(record: &ClassRecord) -> String {
     )
 }
 
+/// What could have said something of classes and cannot be read, for a plan to say.
+pub fn unknown(shelf: &Shelf) -> Vec<String> {
+    let told = |found: &crate::repository::Unreadable| {
+        format!("what `{}` records of classes is not known: {}", found.path, found.error.message())
+    };
+    shelf.unreadable.iter().map(told).collect()
+}
+
 /// Refuses (5) an environment whose file calls it something else than what is recorded.
 pub fn settled(shelf: &Shelf, environment: &Environment) -> Result<()> {
     readable(shelf, &environment.name)?;

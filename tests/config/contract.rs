@@ -251,7 +251,7 @@ fn weak_keys_are_refused_where_they_are_used() {
         ),
         (
             "hush-hush-hush-hush-hush-hush-hush-hush",
-            "config/t.json: `data.anonymize.key` is worth an estimated 27 bits and must be worth at least 128",
+            "config/t.json: `data.anonymize.key` is worth an estimated 18 bits and must be worth at least 128",
         ),
     ] {
         let data = json!({ "class": "live", "anonymize": { "key": key } });

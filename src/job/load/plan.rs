@@ -220,6 +220,7 @@ async fn build(
     };
     plan.view = view(&plan)?;
     plan.view.remarks.extend(unknown);
+    plan.view.remarks.extend(classes::unknown(shelf));
     Ok(plan)
 }
 

@@ -130,6 +130,7 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
             environment.name
         ));
     }
+    view.remarks.extend(classes::unknown(&known.shelf));
     if !whole {
         view.remark("a partial snapshot: it is found by its id only");
     }

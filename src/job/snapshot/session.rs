@@ -1,0 +1,184 @@
+//! What the readers of all stores of one snapshot share: where parts go, and under which permits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::Semaphore;
+
+use super::SnapshotPlan;
+use crate::config::Compression;
+use crate::config::policy::{self, Clearance, Ruling, StructurePermit, UnruledPermit};
+use crate::error::{Error, Result};
+use crate::job::classes::{self, Known};
+use crate::job::journal::Journal;
+use crate::job::load::Holds;
+use crate::pipeline::block::{Block, Cleared};
+use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::pipeline::flow::BlockSink;
+use crate::repository::manifest::{Part, PartKind};
+use crate::repository::part::{PartSpec, PartWriter};
+use crate::store::{Identity, StoreKind};
+
+/// What the readers of all stores share.
+pub(super) struct Session {
+    pub(super) folder: PathBuf,
+    pub(super) codec: Compression,
+    structure: StructurePermit,
+    /// None in a snapshot that masks: no row passes there but through the rules.
+    unruled: Option<UnruledPermit>,
+    journal: Journal,
+    numbers: AtomicU32,
+    pub(super) workers: Arc<Semaphore>,
+    pub(super) jobs: usize,
+    /// What the last loads brought; nothing in a snapshot that masks by itself.
+    holds: BTreeMap<StoreKind, Holds>,
+    /// The stores below a live environment that hold raw data; none in a snapshot that masks.
+    raw: BTreeSet<StoreKind>,
+}
+
+impl Session {
+    /// The permit for rows that no rule is applied to.
+    pub(super) fn unruled(&self) -> Result<UnruledPermit> {
+        self.unruled
+            .clone()
+            .ok_or_else(|| Error::failed("a snapshot that masks lets nothing pass without a rule"))
+    }
+
+    /// `raw` where a store below a live environment holds raw data.
+    pub(super) fn held(&self, store: StoreKind) -> Option<Clearance> {
+        self.raw.contains(&store).then_some(Clearance::Raw)
+    }
+
+    /// The fingerprint of the key that a store was masked with when it was last loaded; nothing
+    /// where this snapshot masks it itself.
+    pub(super) fn masked_with(&self, store: StoreKind) -> Option<String> {
+        let holds = self.holds.get(&store).filter(|_| !self.raw.contains(&store));
+        holds.and_then(|held| held.key_fingerprint.clone())
+    }
+
+    /// The next part's number.
+    pub(super) fn number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Begins a data part.
+    pub(super) fn writer(&self, spec: PartSpec) -> Result<PartWriter> {
+        PartWriter::create(&self.folder, spec, self.codec)
+    }
+
+    /// Ends a part on a blocking thread: the file is synced there.
+    pub(super) async fn finish(&self, writer: PartWriter) -> Result<(Part, ContentDigest)> {
+        let journal = self.journal.clone();
+        crate::job::blocking(move || {
+            let (part, digest) = writer.finish()?;
+            journal.part(&part)?;
+            Ok((part, digest))
+        })
+        .await
+    }
+
+    /// Stores a small file uncompressed: schema, settings, metadata.
+    pub(super) async fn small(
+        &self,
+        kind: PartKind,
+        path: String,
+        place: (&str, &str),
+        bytes: Vec<u8>,
+    ) -> Result<Part> {
+        let spec = PartSpec {
+            number: self.number(),
+            kind,
+            path,
+            namespace: place.0.to_owned(),
+            name: place.1.to_owned(),
+            slice: "all".to_owned(),
+            format: RecordFormat::Opaque,
+        };
+        let mut writer = PartWriter::create(&self.folder, spec, Compression::None)?;
+        let block: Block<Cleared> = Block::structure(bytes, &self.structure);
+        writer.write(&block)?;
+        Ok(self.finish(writer).await?.0)
+    }
+}
+
+/// The stores that hold raw data although their environment is not live. A store that is another's
+/// live one is refused.
+pub(super) fn raw_stores(
+    plan: &SnapshotPlan,
+    known: &Known,
+    identities: impl Iterator<Item = Identity>,
+) -> Result<BTreeSet<StoreKind>> {
+    let mut raw = BTreeSet::new();
+    for identity in identities {
+        classes::not_live_elsewhere(&known.shelf, &plan.environment, &identity)?;
+        let held = known.held(identity.kind(), Some(&identity));
+        if plan.environment.class != policy::Class::Live && held == Clearance::Raw {
+            raw.insert(identity.kind());
+        }
+    }
+    Ok(raw)
+}
+
+/// What the readers share, with the permits of this snapshot, and its clearance.
+pub(super) fn begin(
+    plan: &SnapshotPlan,
+    folder: PathBuf,
+    journal: &Journal,
+    known: &Known,
+    raw: BTreeSet<StoreKind>,
+) -> Result<(Session, Clearance)> {
+    let (class, held_raw) = (plan.environment.class, !raw.is_empty());
+    let masks = plan.ruled.is_some();
+    // That the rules cover every place is seen when they are laid over the stores.
+    let ruling = if masks { Ruling::Whole } else { Ruling::Without };
+    let clearance = policy::clearance(class, ruling, held_raw);
+    let (structure, unruled) = match &plan.ruled {
+        Some(ruled) => (ruled.rules.permit_for_structure(), None),
+        None => (
+            StructurePermit::unruled(class, held_raw, clearance)?,
+            Some(UnruledPermit::new(class, held_raw, clearance)?),
+        ),
+    };
+    let session = Session {
+        folder,
+        codec: plan.codec,
+        structure,
+        unruled,
+        journal: journal.clone(),
+        numbers: AtomicU32::new(0),
+        workers: Arc::new(Semaphore::new(plan.jobs)),
+        jobs: plan.jobs,
+        holds: if masks { BTreeMap::new() } else { known.holds.clone() },
+        raw: if masks { BTreeSet::new() } else { raw },
+    };
+    Ok((session, clearance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::policy::Class;
+
+    #[test]
+    fn a_snapshot_that_masks_has_no_permit_for_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
+        let session = |unruled| Session {
+            folder: folder.path().to_owned(),
+            codec: Compression::None,
+            structure: StructurePermit::unruled(class, false, clearance).unwrap(),
+            unruled,
+            journal: Journal::at(folder.path(), "development", "job"),
+            numbers: AtomicU32::new(0),
+            workers: Arc::new(Semaphore::new(1)),
+            jobs: 1,
+            holds: BTreeMap::new(),
+            raw: BTreeSet::new(),
+        };
+        assert!(session(None).unruled().is_err());
+        let permit = UnruledPermit::new(class, false, clearance).unwrap();
+        assert!(session(Some(permit)).unruled().is_ok());
+    }
+}
