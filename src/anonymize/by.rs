@@ -158,6 +158,9 @@ pub(crate) struct Node {
     end: usize,
 }
 
+/// What looks at a part and its name; says whether it is content.
+type Visit<'a> = dyn FnMut(Option<&[u8]>, Node) -> bool + 'a;
+
 /// How the parts of a document are found.
 #[derive(Clone, Copy)]
 pub(crate) struct Tree {
@@ -165,7 +168,7 @@ pub(crate) struct Tree {
     root: fn(&[u8]) -> Node,
     /// Calls the function for each part, with its name unless it is an element, until it is
     /// content.
-    parts: fn(&[u8], Node, &mut dyn FnMut(Option<&[u8]>, Node) -> bool) -> Option<()>,
+    parts: fn(&[u8], Node, &mut Visit<'_>) -> Option<()>,
     /// Writes the text of a scalar that is not null.
     text: fn(&[u8], Node, &mut Vec<u8>) -> Option<()>,
 }

@@ -22,7 +22,7 @@ use crate::store::shape::Collection;
 
 /// The rules of a database, by collection.
 pub struct MongodbPlan {
-    collections: Vec<CollectionPlan>,
+    pub(super) collections: Vec<CollectionPlan>,
     coverage: Coverage,
 }
 
@@ -30,6 +30,8 @@ pub struct MongodbPlan {
 pub(crate) struct CollectionPlan {
     pub(crate) name: String,
     pub(crate) document: Option<Document>,
+    /// The paths of its unique indexes.
+    pub(crate) unique: Vec<Vec<String>>,
     pub(crate) paths: Vec<PathRule>,
 }
 
@@ -60,7 +62,8 @@ impl RuleSet {
             let name = collection.name.clone();
             if paths.is_empty() {
                 coverage.entries.push(entry(&name, "", Verdict::Uncovered, None));
-                plans.push(CollectionPlan { name, document: None, paths });
+                let unique = collection.unique.clone();
+                plans.push(CollectionPlan { name, document: None, unique, paths });
                 continue;
             }
             coverage.entries.extend(listing::entries(&paths, StoreKind::Mongodb, &name, ""));
@@ -70,7 +73,8 @@ impl RuleSet {
                 problems.note(check_id(collection, document, &paths));
                 problems.note(check_unique(collection, document, &paths));
             }
-            plans.push(CollectionPlan { name, document, paths });
+            let unique = collection.unique.clone();
+            plans.push(CollectionPlan { name, document, unique, paths });
         }
         problems.finish()?;
         Ok(MongodbPlan { collections: plans, coverage })
@@ -143,7 +147,7 @@ fn check_unique(collection: &Collection, document: &Document, paths: &[PathRule]
 
 /// What happens at a dotted path of an index, through arrays as well, and whether the names on
 /// the way stay.
-fn action_at<'a>(document: &'a Document, path: &str) -> (Option<&'a Action>, bool) {
+pub(super) fn action_at<'a>(document: &'a Document, path: &str) -> (Option<&'a Action>, bool) {
     let layout = &document.layout;
     let mut state = layout.automaton.start();
     let mut ruling = Ruling::default();
@@ -199,7 +203,7 @@ impl MongodbPlan {
         Ok(transform.apply(Block::raw(document.to_vec(), 1))?.into_bytes())
     }
 
-    fn collection(&self, collection: usize) -> Result<&CollectionPlan> {
+    pub(super) fn collection(&self, collection: usize) -> Result<&CollectionPlan> {
         self.collections.get(collection).ok_or_else(|| {
             Error::failed(format!("the rules know no collection number {collection}"))
         })

@@ -320,7 +320,7 @@ impl PostgresPlan {
         Ok(Box::new(RowTransform::new(plan.name.clone(), columns, plan.ruled.clone())))
     }
 
-    fn coverage_of(&self, table: &str) -> Coverage {
+    pub(super) fn coverage_of(&self, table: &str) -> Coverage {
         let entries = self.coverage.entries.iter().filter(|entry| entry.place == table);
         Coverage { entries: entries.cloned().collect(), remarks: Vec::new() }
     }

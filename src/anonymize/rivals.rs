@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::action::{Action, Masker, Outcome};
 use super::masker::Rivals;
+use super::mongodb::{MongodbPlan, action_at};
 use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
 use super::transformers::Form;
@@ -57,39 +58,104 @@ impl PostgresPlan {
     ///
     /// [`Kind::Findings`](crate::error::Kind::Findings) where pseudonyms cannot be kept apart.
     pub fn tell_apart(&mut self, found: &[(SpelledColumn, Vec<String>)]) -> Result<()> {
-        let mut domains: HashMap<Domain, HashSet<Box<[u8]>>> = HashMap::new();
+        let mut domains = Domains::default();
         for (place, texts) in found {
             let plan = self.table(place.table)?;
             let Some(ruled) = plan.ruled.get(place.ruled) else { continue };
             let Action::Leaf(masker) = &ruled.action else { continue };
-            let (rivals, lost) = rivals(masker, texts, place.folds);
-            if lost > 0 {
-                return Err(Error::findings(format!(
-                    "column `{}` of {} holds {lost} values that differ from others in their \
-                     spelling alone, and the rule at {} cannot keep their pseudonyms apart",
-                    place.name,
-                    plan.name,
-                    masker.at()
-                ))
-                .hint("keep the column, mend the data, or give the pseudonyms more room"));
-            }
-            if let Some(domain) = masker.domain() {
-                domains.entry(domain).or_default().extend(rivals);
+            let place_name = format!("column `{}` of {}", place.name, plan.name);
+            domains.note(masker, texts, place.folds, &place_name)?;
+        }
+        let ruled = self.tables.iter_mut().flat_map(|table| &mut table.ruled);
+        domains.set(ruled.map(|ruled| &mut ruled.action));
+        Ok(())
+    }
+}
+
+/// A path of a collection whose unique index may tell apart what its rule takes for equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpelledPath {
+    /// The position of the collection in the plan.
+    collection: usize,
+    /// The path, as the index has it.
+    pub path: String,
+    /// Whether punctuation makes no difference either.
+    pub ignores_punctuation: bool,
+}
+
+impl MongodbPlan {
+    /// The paths of a collection, by its position in the plan, whose spellings matter.
+    pub fn spelled(&self, collection: usize) -> Result<Vec<SpelledPath>> {
+        let plan = self.collection(collection)?;
+        let Some(document) = &plan.document else { return Ok(Vec::new()) };
+        let id = ["_id".to_owned()];
+        let mut found: Vec<SpelledPath> = Vec::new();
+        for path in id.iter().chain(plan.unique.iter().flatten()) {
+            let Some(Action::Leaf(masker)) = action_at(document, path).0 else { continue };
+            if masker.injective()
+                && masker.accepts(Form::Text)
+                && !found.iter().any(|known| known.path == *path)
+            {
+                let ignores_punctuation = masker.ignores_punctuation();
+                found.push(SpelledPath { collection, path: path.clone(), ignores_punctuation });
             }
         }
+        Ok(found)
+    }
+
+    /// The same as [`PostgresPlan::tell_apart`].
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Findings`](crate::error::Kind::Findings) where pseudonyms cannot be kept apart.
+    pub fn tell_apart(&mut self, found: &[(SpelledPath, Vec<String>)]) -> Result<()> {
+        let mut domains = Domains::default();
+        for (place, texts) in found {
+            let plan = self.collection(place.collection)?;
+            let action = plan.document.as_ref().and_then(|doc| action_at(doc, &place.path).0);
+            let Some(Action::Leaf(masker)) = action else { continue };
+            domains.note(masker, texts, false, &format!("`{}` of `{}`", place.path, plan.name))?;
+        }
+        let documents = self.collections.iter_mut().filter_map(|plan| plan.document.as_mut());
+        domains.set(documents.flat_map(|document| &mut document.actions));
+        Ok(())
+    }
+}
+
+/// The rivals of every domain: what shares its pseudonyms is spelled alike.
+#[derive(Default)]
+struct Domains(HashMap<Domain, HashSet<Box<[u8]>>>);
+
+impl Domains {
+    fn note(&mut self, masker: &Masker, texts: &[String], folds: bool, place: &str) -> Result<()> {
+        let (rivals, lost) = rivals(masker, texts, folds);
+        if lost > 0 {
+            return Err(Error::findings(format!(
+                "{place} holds {lost} values that differ from others in their spelling alone, \
+                 and the rule at {} cannot keep their pseudonyms apart",
+                masker.at()
+            ))
+            .hint("keep the place, mend the data, or give the pseudonyms more room"));
+        }
+        if let Some(domain) = masker.domain() {
+            self.0.entry(domain).or_default().extend(rivals);
+        }
+        Ok(())
+    }
+
+    fn set<'a>(self, actions: impl Iterator<Item = &'a mut Action>) {
         let domains: HashMap<Domain, Rivals> =
-            domains.into_iter().map(|(domain, rivals)| (domain, Arc::new(rivals))).collect();
+            self.0.into_iter().map(|(domain, rivals)| (domain, Arc::new(rivals))).collect();
         if domains.is_empty() {
-            return Ok(());
+            return;
         }
-        for ruled in self.tables.iter_mut().flat_map(|table| &mut table.ruled) {
-            ruled.action.each_masker(&mut |masker| {
+        for action in actions {
+            action.each_masker(&mut |masker| {
                 if let Some(rivals) = masker.domain().and_then(|domain| domains.get(&domain)) {
                     masker.set_rivals(Arc::clone(rivals));
                 }
             });
         }
-        Ok(())
     }
 }
 

@@ -32,17 +32,21 @@ impl PostgresPlan {
     pub fn samples(&self, table: usize) -> Result<Vec<Sample>> {
         let plan = self.table(table)?;
         let mut samples = Vec::new();
+        let coverage = self.coverage_of(&plan.name);
         for ruled in &plan.ruled {
             let Some(column) = plan.columns.get(ruled.index) else { continue };
             let form = checks::form(column);
-            let (at, values) = match &ruled.action {
-                Action::Null => (String::new(), vec![None]),
+            let values = match &ruled.action {
+                Action::Null => vec![None],
                 Action::Leaf(masker) | Action::Whole(masker) if !column.array => {
-                    (masker.at().to_string(), values(masker, form))
+                    values(masker, form)
                 }
                 _ => continue,
             };
             if !values.is_empty() {
+                let entry = coverage.entries.iter().find(|entry| entry.item == column.name);
+                let at = entry.and_then(|entry| entry.at.as_ref()).map(ToString::to_string);
+                let at = at.unwrap_or_default();
                 let (column, type_name) = (column.name.clone(), column.type_name.clone());
                 samples.push(Sample { column, type_name, at, values });
             }

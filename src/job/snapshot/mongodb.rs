@@ -76,8 +76,9 @@ async fn once(
     let (shapes, positions) = source.with_documents();
     let rules = match &plan.ruled {
         Some(ruled) => {
-            let plan = ruled.rules.mongodb(&shapes, &ruled.key)?;
+            let mut plan = ruled.rules.mongodb(&shapes, &ruled.key)?;
             plan.coverage().require_complete()?;
+            tell_spellings_apart(source, &mut plan, &positions).await?;
             Some(Masking { plan, positions })
         }
         None => None,
@@ -144,6 +145,28 @@ fn carried(source: &Source) -> Result<Vec<Structure>> {
     }
     let carried = structure::carried(&metadata);
     Ok(carried.into_iter().map(|(kind, names)| Structure::of(kind, names)).collect())
+}
+
+/// Finds the values of unique paths that differ in their spelling alone, so that their
+/// pseudonyms do too.
+async fn tell_spellings_apart(
+    source: &Source,
+    plan: &mut MongodbPlan,
+    positions: &[usize],
+) -> Result<()> {
+    let mut found = Vec::new();
+    for (at, info) in source.catalog().collections.iter().enumerate() {
+        let Some(position) = positions.get(at).filter(|_| info.kind != Kind::View) else {
+            continue;
+        };
+        for place in plan.spelled(*position)? {
+            let texts = source.spellings(at, &place).await?;
+            if !texts.is_empty() {
+                found.push((place, texts));
+            }
+        }
+    }
+    plan.tell_apart(&found)
 }
 
 async fn metadata(session: &Session, source: &Source) -> Result<Vec<Part>> {

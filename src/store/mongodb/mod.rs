@@ -19,6 +19,7 @@ mod raw;
 mod scan;
 pub mod seed;
 pub mod source;
+mod spellings;
 pub mod structure;
 pub mod swap;
 pub mod target;

@@ -202,7 +202,7 @@ impl Source {
         Ok(documents)
     }
 
-    fn failed(&self, name: &str, error: &mongodb::error::Error) -> Error {
+    pub(super) fn failed(&self, name: &str, error: &mongodb::error::Error) -> Error {
         let Some(loss) = loss_of(error) else {
             return told(format!("reading collection `{name}` failed"), error);
         };
@@ -249,12 +249,16 @@ impl Source {
         &self.endpoint.database
     }
 
-    fn database(&self) -> Database {
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn database(&self) -> Database {
         self.client.database(&self.endpoint.database)
     }
 
     /// Capped collections cannot be read at a cluster time.
-    fn moment_of(&self, info: &CollectionInfo) -> Moment {
+    pub(super) fn moment_of(&self, info: &CollectionInfo) -> Moment {
         match self.moment {
             Moment::At(_) if info.kind == Kind::Capped => Moment::Majority,
             moment => moment,

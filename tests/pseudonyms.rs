@@ -1,0 +1,224 @@
+//! Pseudonyms that fit: spellings that a unique index tells apart, draws per record, and what a
+//! type or a check would refuse, over real stores and through a load.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails so")]
+
+mod common;
+
+use std::fs;
+
+use common::{RULES, World};
+
+/// Adds rules for Postgres to those of the world.
+fn rule(world: &World, more: &str) {
+    fs::write(world.path("anonymizers/people.toml"), RULES).unwrap();
+    fs::write(world.path("anonymizers/more.toml"), format!("version = 1\n{more}")).unwrap();
+}
+
+const LOGINS: &str = "
+    CREATE TABLE logins (email text PRIMARY KEY, at date);
+    INSERT INTO logins VALUES ('Bob@X.com', '2026-01-01'), ('bob@x.com', '2026-01-02'),
+        ('BOB@x.com', NULL), (' bob@x.com', NULL), ('jose\u{301}@x.com', NULL),
+        ('jos\u{e9}@x.com', NULL), ('JOS\u{c9}@x.com', NULL), ('Single@x.com', NULL);
+    CREATE TABLE visits (id int PRIMARY KEY, email text REFERENCES logins);
+    INSERT INTO visits SELECT row_number() OVER (), email FROM logins;";
+
+#[test]
+fn spellings_of_one_value_survive_the_load_and_foreign_keys_follow() {
+    let world = World::new(5);
+    world.sql("prod", LOGINS);
+    rule(
+        &world,
+        "[postgres.\"public.*\"]\nemail = { use = \"email\", link = \"person.email\", unique = true }\n\
+         [postgres.\"public.logins\"]\nat = \"keep\"\n[postgres.\"public.visits\"]\nid = \"keep\"\n",
+    );
+    world.snapshot();
+    world.refresh();
+    assert_eq!(world.sql("dev", "SELECT count(*) FROM logins").trim(), "8");
+    let joined = "SELECT count(*) FROM visits JOIN logins USING (email)";
+    assert_eq!(world.sql("dev", joined).trim(), "8");
+    let bobs = "SELECT count(*) FROM logins WHERE lower(btrim(email)) = \
+                (SELECT email FROM logins WHERE at = '2026-01-02')";
+    assert_eq!(world.sql("dev", bobs).trim(), "4", "they differ in case and spaces alone");
+    let plain = "SELECT count(*) FROM logins WHERE email LIKE '%x.com'";
+    assert_eq!(world.sql("dev", plain).trim(), "0");
+}
+
+#[test]
+fn spellings_that_cannot_be_kept_apart_stop_the_snapshot_with_a_count() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE TABLE logins (email varchar(28) PRIMARY KEY);
+         INSERT INTO logins VALUES ('bob@x.com'), (' bob@x.com'), ('  bob@x.com'), ('ann@x.com')",
+    );
+    rule(&world, "[postgres.\"public.logins\"]\nemail = { use = \"email\", unique = true }\n");
+    let said = world.pfdata(&["snapshot", "production"]).expect(4);
+    assert!(said.stderr.contains("`email` of public.logins holds 2 values"), "{}", said.stderr);
+    assert!(!said.stderr.contains("bob"), "{}", said.stderr);
+    assert!(world.listed().is_empty());
+}
+
+#[test]
+fn what_a_domain_a_check_or_a_type_refuses_is_told_before_the_first_row() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE DOMAIN code AS text CHECK (VALUE ~ '^[A-Z]{3}-[0-9]+$');
+         CREATE DOMAIN grade AS int CONSTRAINT is_grade CHECK (VALUE BETWEEN 1 AND 6);
+         CREATE TYPE mood AS ENUM ('good', 'bad');
+         CREATE TABLE things (id int PRIMARY KEY, code code, grade grade, mood mood,
+             mail text CONSTRAINT is_mail CHECK (mail LIKE '%@%'),
+             note text CONSTRAINT told CHECK (note IS NOT NULL), span tsrange, bits bit(4));
+         INSERT INTO things VALUES (1, 'ABC-1', 2, 'good', 'a@b', 'n', 'empty', '1010')",
+    );
+    let fit = [
+        ("code", "{ use = \"constant\", value = \"AAA-0\" }"),
+        ("grade", "{ use = \"choice\", values = [1, 2, 3] }"),
+        ("mood", "{ use = \"choice\", values = [\"good\", \"bad\"] }"),
+        ("mail", "\"email\""),
+        ("note", "\"redact\""),
+        ("span", "{ use = \"constant\", value = \"empty\" }"),
+        ("bits", "{ use = \"constant\", value = \"0000\" }"),
+    ];
+    let with = |column: &str, rule_text: &str| {
+        let mut text = "[postgres.\"public.things\"]\nid = \"keep\"\n".to_owned();
+        for (name, known) in fit {
+            let chosen = if name == column { rule_text } else { known };
+            text.push_str(&format!("{name} = {chosen}\n"));
+        }
+        rule(&world, &text);
+    };
+    for (column, rule_text, what) in [
+        ("code", "\"redact\"", "code_check"),
+        ("code", "\"hash\"", "code_check"),
+        ("grade", "\"redact\"", "is_grade"),
+        ("grade", "{ use = \"choice\", values = [1, 2, 3, 4, 5, 6, 7] }", "is_grade"),
+        ("mood", "{ use = \"constant\", value = \"glad\" }", "mood refuses"),
+        ("mail", "\"redact\"", "is_mail"),
+        ("mail", "\"name\"", "is_mail"),
+        ("note", "\"null\"", "told"),
+        ("span", "{ use = \"constant\", value = \"x\" }", "tsrange refuses"),
+        ("span", "\"redact\"", "tsrange"),
+        ("bits", "{ use = \"constant\", value = \"12\" }", "bit(4) refuses"),
+    ] {
+        with(column, rule_text);
+        let said = world.pfdata(&["snapshot", "production"]).expect(2);
+        assert!(said.stderr.contains(what), "{column} {rule_text}: {}", said.stderr);
+        assert!(said.stderr.contains(column), "{column}: {}", said.stderr);
+    }
+    with("", "");
+    world.snapshot();
+    world.refresh();
+    assert_eq!(world.sql("dev", "SELECT count(*) FROM things").trim(), "1");
+}
+
+#[test]
+fn spellings_in_documents_survive_the_load() {
+    use mongodb::bson::{Document, doc};
+    let world = World::new(5);
+    let logins = world.collection("prod", "logins");
+    world.wait(async {
+        let index = |keys: Document| {
+            let unique = mongodb::options::IndexOptions::builder().unique(true).build();
+            mongodb::IndexModel::builder().keys(keys).options(unique).build()
+        };
+        let indexes = [index(doc! { "email": 1 }), index(doc! { "all.email": 1 })];
+        logins.create_indexes(indexes).await.unwrap();
+        let texts = [
+            "Bob@x.com",
+            "bob@x.com",
+            "BOB@x.com ",
+            "jos\u{e9}@x.com",
+            "JOS\u{c9}@x.com",
+            "jose\u{301}@x.com",
+            "Single@x.com",
+        ];
+        let documents = texts.iter().enumerate().map(|(id, text)| {
+            doc! { "_id": id as i32, "email": *text, "all": [{ "email": *text }] }
+        });
+        logins.insert_many(documents).await.unwrap();
+    });
+    rule(
+        &world,
+        "[mongodb.logins]\n_id = \"keep\"\n\
+         email = { use = \"email\", link = \"person.email\", unique = true }\n\
+         \"all[].email\" = { use = \"email\", link = \"person.email\", unique = true }\n",
+    );
+    world.snapshot();
+    world.refresh();
+    let made = world.collection("dev", "logins");
+    world.wait(async {
+        assert_eq!(made.count_documents(doc! {}).await.unwrap(), 7);
+        let single = made.find_one(doc! { "_id": 6 }).await.unwrap().unwrap();
+        let single = single.get_str("email").unwrap().to_owned();
+        assert_eq!(single, single.to_lowercase(), "without a rival it stays");
+        let same = doc! { "$expr": { "$ne": [{ "$first": "$all.email" }, "$email"] } };
+        assert_eq!(made.count_documents(same).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn records_draw_and_move_alike_over_tables_and_stores() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE TABLE patients (id int PRIMARY KEY, born date, sex char(1));
+         INSERT INTO patients SELECT n, '1980-02-29', CASE WHEN n % 2 = 0 THEN 'm' ELSE 'f' END
+           FROM generate_series(1, 200) n;
+         CREATE TABLE stays (id int PRIMARY KEY, patient int, came timestamptz, went timestamptz);
+         INSERT INTO stays SELECT n, n, '2026-03-28 23:30:00+00', '2026-03-29 01:30:00+00'
+           FROM generate_series(1, 200) n",
+    );
+    let shift = |field: &str| {
+        format!("{{ use = \"date_shift\", by = {{ field = \"{field}\", link = \"patient\" }} }}")
+    };
+    rule(
+        &world,
+        &format!(
+            "[postgres.\"public.patients\"]\nid = \"keep\"\nborn = {}\n\
+             sex = {{ use = \"choice\", values = [\"m\", \"f\"] }}\n\
+             [postgres.\"public.stays\"]\nid = \"keep\"\npatient = \"keep\"\ncame = {}\nwent = {}\n",
+            shift("id"),
+            shift("patient"),
+            shift("patient")
+        ),
+    );
+    world.snapshot();
+    world.refresh();
+    let one = |sql: &str| world.sql("dev", sql).trim().to_owned();
+    assert_eq!(one("SELECT count(*) FROM stays WHERE went - came = '2 hours'"), "200");
+    let together = "SELECT count(*) FROM patients p JOIN stays s ON s.patient = p.id \
+                    WHERE p.born - date '1980-02-29' = (s.came AT TIME ZONE 'UTC')::date - date '2026-03-28'";
+    assert_eq!(one(together), "200");
+    let apart: u32 = one("SELECT count(DISTINCT born) FROM patients").parse().unwrap();
+    assert!(apart > 20, "{apart}");
+    let same = "SELECT count(*) FROM patients WHERE (sex = 'm') = (id % 2 = 0)";
+    let same: u32 = one(same).parse().unwrap();
+    assert!((60..140).contains(&same), "{same}: a draw agrees with half of the originals");
+}
+
+#[test]
+fn redacted_json_keeps_its_kind() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE TABLE docs (id int PRIMARY KEY, j jsonb CHECK (jsonb_typeof(j) <> 'x'), k json);
+         INSERT INTO docs SELECT row_number() OVER (), v::jsonb, v::json FROM unnest(ARRAY[
+             '{\"a\": 1}', '[1, {\"a\": 2}]', '\"text\"', '-5.5', 'true', 'null', '[]', '{}']) v",
+    );
+    rule(&world, "[postgres.\"public.docs\"]\nid = \"keep\"\nj = \"redact\"\nk = \"redact\"\n");
+    world.snapshot();
+    world.refresh();
+    let kinds = |part: &str, column: &str| {
+        world.sql(
+            part,
+            &format!("SELECT string_agg(jsonb_typeof({column}::jsonb), ' ' ORDER BY id) FROM docs"),
+        )
+    };
+    for column in ["j", "k"] {
+        assert_eq!(kinds("dev", column), kinds("prod", column));
+        let made = world
+            .sql("dev", &format!("SELECT string_agg({column}::text, ' ' ORDER BY id) FROM docs"));
+        assert_eq!(made.trim(), "{} [] \"[redacted]\" 0 false null [] {}");
+    }
+}
