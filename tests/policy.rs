@@ -574,23 +574,20 @@ fn a_crashed_raw_job_is_cleaned_up_wherever_its_journal_is() {
         };
         folders.iter().map(of).filter(|id| *id != done).count()
     };
-    let mut crashed = false;
-    for delay in [100, 150, 250, 400, 600] {
-        let mut child = world
-            .command(&["snapshot", "production", "--raw"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        sleep(Duration::from_millis(delay));
-        drop(child.kill());
-        child.wait().unwrap();
-        crashed |= unfinished() > 0 && world.listed().len() == 1;
-        if crashed {
-            break;
-        }
+    let mut child = world
+        .command(&["snapshot", "production", "--raw"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while unfinished() == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it wrote");
+        sleep(Duration::from_millis(1));
     }
-    assert!(crashed, "no kill came while parts were written");
+    drop(child.kill());
+    child.wait().unwrap();
+    assert_eq!(world.listed().len(), 1);
+    assert!(unfinished() > 0);
     // A masked job, whose own journal is in the shared repository, finds it.
     world.snapshot();
     assert_eq!(unfinished(), 0);
@@ -601,25 +598,27 @@ fn a_load_into_production_that_crashed_is_told_and_dealt_with() {
     let world = World::new(3_000);
     with_vault(&world);
     let raw = id(&raw_snapshot(&world, "production"));
-    let before = world.contents("prod");
+    let rows = "SELECT md5(string_agg(p::text, '' ORDER BY id)) FROM people p";
+    let before = (world.counts("prod"), world.sql("prod", rows));
     let into = ["--confirm", "production", "--discard-target", "production"];
     let restore = [&["restore", &raw, "--to", "production"][..], &into].concat();
-    let mut told = false;
-    for delay in [200, 300, 450, 650, 900] {
-        let mut child =
-            world.command(&restore).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        sleep(Duration::from_millis(delay));
-        drop(child.kill());
-        child.wait().unwrap();
-        let crashed = status(&world, "production")["crashed"].as_array().unwrap().clone();
-        told |= crashed.iter().any(|crash| crash["command"] == "restore");
-        if told {
-            break;
-        }
+    let mut child =
+        world.command(&restore).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // What is kept from before is dropped right before the load begins.
+    let begun = || {
+        let mut files = journals(&world, "vault").into_iter();
+        files.any(|path| path.ends_with("step-dropping.json"))
+    };
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it loaded");
+        sleep(Duration::from_millis(1));
     }
-    assert!(told, "no kill came while it loaded");
+    drop(child.kill());
+    child.wait().unwrap();
+    let crashed = status(&world, "production")["crashed"].clone();
+    assert_eq!(crashed[0]["command"], "restore", "{crashed}");
     world.pfdata(&restore).expect(0);
     assert_eq!(status(&world, "production")["crashed"], json!([]));
-    assert_eq!(world.contents("prod"), before);
+    assert_eq!((world.counts("prod"), world.sql("prod", rows)), before);
     assert!(world.files("backups/jobs/production").is_empty());
 }

@@ -327,15 +327,17 @@ fn a_redis_seed_that_fails_fails_the_refresh() {
 }
 
 #[test]
-fn a_snapshot_says_that_groups_of_masked_streams_are_missing() {
+fn names_of_groups_and_functions_do_not_pass_a_mask() {
     let world = World::new(5);
-    let rules = format!(
-        "{}\n[redis.\"events:*\"]\nstream = {{ email = {{ use = \"email\", link = \"person.email\" }} }}\n\
-         [redis.\"kept:*\"]\nstream = {{ \"*\" = \"keep\" }}\n\
-         [redis.\"left:*\"]\naction = \"keep\"\n",
-        common::RULES
-    );
-    std::fs::write(world.path("anonymizers/people.toml"), rules).unwrap();
+    let with = |names: &str| {
+        let rules = format!(
+            "{}\n[redis.\"events:*\"]\nstream = {{ email = {{ use = \"email\", link = \"person.email\" }} }}\n\
+             {names}\n[redis.\"kept:*\"]\nstream = {{ \"*\" = \"keep\" }}\n\
+             [redis.\"left:*\"]\naction = \"keep\"\n",
+            common::RULES
+        );
+        std::fs::write(world.path("anonymizers/people.toml"), rules).unwrap();
+    };
     let streams = ["events:a", "events:b", "kept:a", "left:a"];
     for stream in streams {
         world.redis(
@@ -346,12 +348,32 @@ fn a_snapshot_says_that_groups_of_masked_streams_are_missing() {
             ),
         );
     }
+    world.redis(
+        0,
+        "FUNCTION LOAD REPLACE \"#!lua name=billing\\nredis.register_function('f', function() return 1 end)\"\n",
+    );
+    with("");
+    let told = world.pfdata(&["snapshot", "production", "--anonymize"]).expect(4).stderr;
+    assert!(told.contains("redis key events:* (names)"), "{told}");
+    with("names = \"hash\"");
     let id = world.snapshot();
     let shown = world.pfdata(&["show", &id, "--json"]).expect(0).stdout;
-    assert!(shown.contains("the consumer groups of 2 masked streams were left out"), "{shown}");
+    assert!(shown.contains("1 function libraries were left out: billing"), "{shown}");
     world.refresh().expect(0);
-    let groups = |stream| world.redis(4, &format!("XINFO GROUPS {stream}\n"));
-    for stream in streams {
-        assert_eq!(groups(stream).contains("workers"), !stream.starts_with("events"), "{stream}");
+    // The keys of the masked streams have other names now.
+    let groups = |stream: &str| world.redis(4, &format!("XINFO GROUPS {stream}\n"));
+    assert!(groups("kept:a").contains("workers") && groups("left:a").contains("workers"));
+    let keys = world.redis(4, "KEYS events:*\n");
+    assert_eq!(keys.lines().count(), 2, "{keys}");
+    for key in keys.lines() {
+        assert!(key != "events:a" && key != "events:b", "{key}");
+        let group = groups(key);
+        assert!(group.contains("pending") && !group.contains("workers"), "{group}");
+        let name = group.lines().nth(1).unwrap();
+        let consumers = world.redis(4, &format!("XINFO CONSUMERS {key} {name}\n"));
+        assert!(
+            consumers.contains("pending") && !consumers.contains("annes-laptop"),
+            "{consumers}"
+        );
     }
 }

@@ -126,11 +126,26 @@ impl Pattern {
         self.find(name, |_, _| {})
     }
 
-    /// Matches the whole of `name` and reports the span of every link. Each wildcard takes the
-    /// fewest bytes that let the next literal follow; the last literal stands at the end.
-    pub(crate) fn find(&self, name: &[u8], mut link: impl FnMut(&str, (usize, usize))) -> bool {
+    /// Whether some of it may be any text.
+    pub(crate) fn has_star(&self) -> bool {
+        self.pieces.contains(&Piece::Any)
+    }
+
+    /// Matches the whole of `name` and reports, in order, the span of every link, by its name, and
+    /// of every `*`. Each wildcard takes the fewest bytes that let the next literal follow; the
+    /// last literal stands at the end.
+    pub(crate) fn find(
+        &self,
+        name: &[u8],
+        mut wild: impl FnMut(Option<&str>, (usize, usize)),
+    ) -> bool {
         let mut at = 0;
         let mut open: Option<(&Piece, usize)> = None;
+        let mut close = |piece: &Piece, span| match piece {
+            Piece::Link(name) => wild(Some(name), span),
+            Piece::Any => wild(None, span),
+            Piece::Literal(_) => {}
+        };
         let last = self.pieces.len().saturating_sub(1);
         for (index, piece) in self.pieces.iter().enumerate() {
             let Piece::Literal(literal) = piece else {
@@ -146,18 +161,16 @@ impl Pattern {
                 Some(_) => memchr::memmem::find(rest, literal),
             };
             let Some(found) = found else { return false };
-            if let Some((Piece::Link(name), start)) = open.take() {
-                link(name, (start, at + found));
+            if let Some((piece, start)) = open.take() {
+                close(piece, (start, at + found));
             }
-            open = None;
             at += found + literal.len();
         }
         match open {
-            Some((Piece::Link(link_name), start)) => {
-                link(link_name, (start, name.len()));
+            Some((piece, start)) => {
+                close(piece, (start, name.len()));
                 true
             }
-            Some(_) => true,
             None => at == name.len(),
         }
     }
@@ -299,21 +312,27 @@ mod tests {
         let mut found = Vec::new();
         pattern
             .find(key.as_bytes(), |link, (start, end)| {
-                found.push((link.to_owned(), key[start..end].to_owned()));
+                found.push((link.unwrap_or("*").to_owned(), key[start..end].to_owned()));
             })
             .then_some(found)
     }
 
     #[test]
-    fn links_take_as_few_characters_as_match() {
+    fn wildcards_take_as_few_characters_as_match() {
         let pair = |link: &str, part: &str| (link.to_owned(), part.to_owned());
-        assert_eq!(spans("user:{e}:*", "user:a@b.c:cart:1"), Some(vec![pair("e", "a@b.c")]));
+        assert_eq!(
+            spans("user:{e}:*", "user:a@b.c:cart:1"),
+            Some(vec![pair("e", "a@b.c"), pair("*", "cart:1")])
+        );
+        assert_eq!(spans("*:x:*", "a:x:b:x:c"), Some(vec![pair("*", "a"), pair("*", "b:x:c")]));
+        assert_eq!(spans("a*", "a"), Some(vec![pair("*", "")]));
+        assert_eq!(spans("*", "all"), Some(vec![pair("*", "all")]));
         assert_eq!(spans("{a}:{b}", "x:y:z"), Some(vec![pair("a", "x"), pair("b", "y:z")]));
         assert_eq!(spans("user:{e}", "user:"), Some(vec![pair("e", "")]));
         assert_eq!(spans("user:{e}:mail", "user:x:mail:mail"), Some(vec![pair("e", "x:mail")]));
         assert_eq!(spans("user:{e}", "users:x"), None);
         assert_eq!(spans("a*a", "a"), None);
-        assert_eq!(spans("\\{u\\*\\\\}:*", "{u*\\}:1"), Some(vec![]));
+        assert_eq!(spans("\\{u\\*\\\\}:*", "{u*\\}:1"), Some(vec![pair("*", "1")]));
     }
 
     #[test]

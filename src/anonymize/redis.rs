@@ -1,48 +1,89 @@
-//! Rules for the keys of a Redis index.
-
-use std::collections::BTreeMap;
+//! Rules for the keys of a Redis index: what they say, compiled, and what they leave open.
+//!
+//! The section with the most specific pattern decides about a key alone. Inside a hash or an entry
+//! of a stream a field that is spelled out comes first, then masks, then keeps, and `"*"` last.
+//! Names are data too: the text under a `*` of the key, a field under a pattern, the groups and
+//! consumers of a stream, and so is the score of a sorted set; see [`super::redis_names`].
+//!
+//! The ids of a stream's entries are times and stay, as do the times at which groups delivered.
 
 use super::Applied;
-use super::action::{Action, Masker, Outcome, Problem, Site};
+use super::action::{Action, Masker, Site};
 use super::coverage::{Coverage, Entry, Verdict};
-use super::pattern::{Pattern, key_shape, shape};
+use super::pattern::{Pattern, Piece, key_shape};
+use super::problems::Problems;
 use super::pseudonym::Key;
-use super::rules::{Location, NameRule, RedisBody, RuleSet, TypeRules};
-use super::transformers::{Form, Mismatch};
+use super::redis_keys::RedisTransform;
+use super::redis_names::{self, Decision};
+use super::redis_sample::KeyObserver;
+use super::rules::{Location, NameRule, RedisBody, RedisSection, RuleSet, Spec, TypeRules};
+use super::transformers::Form;
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
-use crate::pipeline::transform::{ElementVerdict, KeyKind, KeyTransform, KeyVerdict};
+use crate::pipeline::transform::{KeyKind, KeyTransform};
 use crate::store::StoreKind;
+
+/// The place under which functions are told.
+pub const FUNCTIONS: &str = ":functions";
 
 /// The rules of a Redis index.
 pub struct RedisPlan {
-    sections: Vec<Section>,
+    pub(super) sections: Vec<Section>,
     coverage: Coverage,
+    keep_functions: bool,
 }
 
 #[derive(Clone)]
-struct Section {
-    header: String,
-    pattern: Pattern,
-    at: Location,
-    /// The maskers of the links in the key, by name.
-    links: Vec<(String, Masker)>,
-    body: Body,
+pub(super) struct Section {
+    pub(super) header: String,
+    pub(super) pattern: Pattern,
+    pub(super) at: Location,
+    /// What becomes of the texts that links and stars of the key stand for, in order.
+    /// `None` where nobody has decided.
+    pub(super) wild: Vec<Option<Name>>,
+    pub(super) body: Body,
 }
 
 #[derive(Clone)]
-enum Body {
+pub(super) enum Body {
     Keep,
     Drop,
-    Types(Vec<(KeyKind, Vec<Field>)>),
+    Types(Vec<Type>),
+}
+
+/// What happens to the keys of one kind.
+#[derive(Clone)]
+pub(super) struct Type {
+    pub(super) kind: KeyKind,
+    pub(super) fields: Vec<Field>,
+    /// Sorted sets: what happens to the scores.
+    pub(super) score: Option<Masker>,
+    /// Streams: what becomes of the names of groups and consumers, where that is decided.
+    pub(super) groups: Option<Name>,
+    /// Whether everything of such a key but its name stays as it is.
+    pub(super) kept: bool,
+    /// The fields that rules tell records apart by, each with its value in the current record.
+    pub(super) by: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// A rule for the fields that match; a value without fields has one whose pattern is empty.
 #[derive(Clone)]
-struct Field {
-    pattern: Pattern,
-    at: Location,
-    action: Action,
+pub(super) struct Field {
+    pub(super) pattern: Pattern,
+    pub(super) at: Location,
+    pub(super) action: Action,
+    pub(super) names: Name,
+    /// Whether values are drawn per record.
+    pub(super) draws: bool,
+    /// The fields whose values tell its records apart.
+    by: Vec<String>,
+}
+
+/// What becomes of a name.
+#[derive(Clone)]
+pub(super) enum Name {
+    Keep,
+    Mask(Box<Masker>),
 }
 
 /// The word that rules use for a kind of value.
@@ -60,69 +101,279 @@ pub fn kind_word(kind: KeyKind) -> &'static str {
 impl RuleSet {
     /// Compiles the rules for Redis. Which keys there are is known only when they are read.
     pub fn redis(&self, key: &Key) -> Result<RedisPlan> {
-        let mut sections = Vec::with_capacity(self.redis.len());
-        let mut coverage = Coverage::default();
-        for section in &self.redis {
-            let mut links = Vec::new();
-            for piece in section.pattern.pieces() {
-                if let super::pattern::Piece::Link(name) = piece
-                    && let Some(spec) = self.links.get(name)
-                {
-                    let spec = super::rules::Spec { at: section.at.clone(), ..spec.clone() };
-                    let site = Site { place: &section.header, room: None };
-                    links.push((name.clone(), Masker::new(&spec, key, site)?));
-                }
-            }
-            let mut note = |item: &str, verdict, rule: String, at: &Location| {
-                coverage.entries.push(Entry {
-                    store: StoreKind::Redis,
-                    place: section.header.clone(),
-                    item: item.to_owned(),
-                    verdict,
-                    rule: Some(rule),
-                    at: Some(at.clone()),
-                    starred: false,
-                });
-            };
-            let body = match &section.body {
-                RedisBody::Keep => {
-                    note("*", Verdict::Kept, "keep".to_owned(), &section.at);
-                    Body::Keep
-                }
-                RedisBody::Drop => {
-                    note("*", Verdict::Masked, "drop".to_owned(), &section.at);
-                    Body::Drop
-                }
-                RedisBody::Types(types) => {
-                    let mut compiled = Vec::with_capacity(types.len());
-                    for TypeRules { kind, fields: rules, .. } in types {
-                        let compile = |rule| field(&section.header, *kind, rule, key);
-                        let fields: Result<Vec<Field>> = rules.iter().map(compile).collect();
-                        let fields = sorted(fields?, |field| (&field.pattern, &field.at), "field")?;
-                        compiled.push((*kind, fields));
-                        for rule in rules {
-                            let keeps = rule.rule.keeps();
-                            let verdict = if keeps { Verdict::Kept } else { Verdict::Masked };
-                            let item = format!("{} {}", kind_word(*kind), rule.name);
-                            note(item.trim_end(), verdict, rule.rule.to_string(), &rule.at);
-                        }
-                    }
-                    Body::Types(compiled)
-                }
-            };
-            let (header, pattern) = (section.header.clone(), section.pattern.clone());
-            sections.push(Section { header, pattern, at: section.at.clone(), links, body });
+        let mut compiler = Compiler {
+            rules: self,
+            key,
+            coverage: Coverage::default(),
+            problems: Problems::default(),
+        };
+        let compiled: Vec<Section> =
+            self.redis.iter().map(|section| compiler.section(section)).collect();
+        let sections = compiler.sorted(compiled, "key", |section| Rank {
+            class: 0,
+            pattern: &section.pattern,
+            at: &section.at,
+        });
+        if let Some(at) = &self.keep_functions {
+            let told = (Verdict::Kept, "keep".to_owned(), Some(at.clone()));
+            compiler.tell(FUNCTIONS, "", told);
         }
-        let sections = sorted(sections, |section| (&section.pattern, &section.at), "key")?;
-        Ok(RedisPlan { sections, coverage })
+        compiler.problems.finish()?;
+        let keep_functions = self.keep_functions.is_some();
+        Ok(RedisPlan { sections, coverage: compiler.coverage, keep_functions })
     }
 }
 
-fn field(header: &str, kind: KeyKind, rule: &NameRule, key: &Key) -> Result<Field> {
-    let place = format!("redis|{header}|{}|{}", kind_word(kind), rule.name);
-    let action = Action::compile(&rule.rule, key, Site { place: &place, room: None })?;
+/// Goes through the rules, and notes what they decide and what is wrong with them.
+struct Compiler<'a> {
+    rules: &'a RuleSet,
+    key: &'a Key,
+    coverage: Coverage,
+    problems: Problems,
+}
+
+impl Compiler<'_> {
+    fn tell(&mut self, place: &str, item: &str, told: (Verdict, String, Option<Location>)) {
+        let (verdict, rule, at) = told;
+        self.coverage.entries.push(Entry {
+            store: StoreKind::Redis,
+            place: place.to_owned(),
+            item: item.to_owned(),
+            verdict,
+            rule: Some(rule),
+            at,
+            starred: verdict == Verdict::Kept
+                && (place.contains('*') || (item != "*" && item.contains('*'))),
+        });
+    }
+
+    fn section(&mut self, section: &RedisSection) -> Section {
+        let header = section.header.as_str();
+        let at = Some(section.at.clone());
+        let stars = self.named(header, "names", redis_names::of_key(section), &section.at);
+        let body = match &section.body {
+            RedisBody::Keep => {
+                self.tell(header, "*", (Verdict::Kept, "keep".to_owned(), at));
+                Body::Keep
+            }
+            RedisBody::Drop => {
+                self.tell(header, "*", (Verdict::Masked, "drop".to_owned(), at));
+                Body::Drop
+            }
+            RedisBody::Types(types) => {
+                Body::Types(types.iter().map(|rules| self.of_type(section, rules)).collect())
+            }
+        };
+        let mut wild = Vec::new();
+        for piece in section.pattern.pieces() {
+            match piece {
+                Piece::Literal(_) => {}
+                Piece::Any => wild.push(stars.clone()),
+                Piece::Link(link) => wild.push(self.link(link, section)),
+            }
+        }
+        let (header, pattern) = (section.header.clone(), section.pattern.clone());
+        Section { header, pattern, at: section.at.clone(), wild, body }
+    }
+
+    /// The masker of a link in a key.
+    fn link(&mut self, link: &str, section: &RedisSection) -> Option<Name> {
+        let spec = self.rules.links.get(link)?;
+        let spec = Spec { at: section.at.clone(), ..spec.clone() };
+        let made = Masker::new(&spec, self.key, Site { place: &section.header, room: None });
+        self.problems.note(made).map(|masker| Name::Mask(Box::new(masker)))
+    }
+
+    /// What a decision about names comes to; `None` where nobody has decided.
+    fn named(
+        &mut self,
+        header: &str,
+        item: &str,
+        decision: Decision,
+        at: &Location,
+    ) -> Option<Name> {
+        let spec = match decision {
+            Decision::SpelledOut => return Some(Name::Keep),
+            Decision::Keep(at) => {
+                self.tell(header, item, (Verdict::Kept, "keep".to_owned(), Some(at)));
+                return Some(Name::Keep);
+            }
+            Decision::Undecided => {
+                let told = (Verdict::Uncovered, "no `names`".to_owned(), Some(at.clone()));
+                self.tell(header, item, told);
+                return None;
+            }
+            Decision::Use(spec) => spec,
+        };
+        self.tell(header, item, (Verdict::Masked, spec.to_string(), Some(spec.at.clone())));
+        let place = place(header, &format!("{item}|names"));
+        let made = Masker::new(&spec, self.key, Site { place: &place, room: None });
+        self.problems.note(made).map(|masker| Name::Mask(Box::new(masker)))
+    }
+
+    fn of_type(&mut self, section: &RedisSection, rules: &TypeRules) -> Type {
+        let (header, kind) = (section.header.as_str(), rules.kind);
+        let mut fields = Vec::with_capacity(rules.fields.len());
+        for rule in &rules.fields {
+            fields.extend(self.field(header, kind, rule));
+        }
+        let fields = self.sorted(fields, "field", |field| Rank {
+            class: class(field),
+            pattern: &field.pattern,
+            at: &field.at,
+        });
+        let score = self.score(header, rules);
+        let groups = match kind {
+            KeyKind::Stream => redis_names::of_groups(section, rules),
+            _ => Some(Decision::SpelledOut),
+        };
+        let groups =
+            groups.and_then(|decision| self.named(header, "stream (groups)", decision, &rules.at));
+        let every = |rule: &NameRule| !has_fields(kind) || Pattern::name(&rule.name).is_any();
+        let kept = rules.fields.iter().any(every)
+            && rules.fields.iter().all(redis_names::keeps)
+            && score.is_none()
+            && matches!(groups, Some(Name::Keep));
+        let mut by: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+        for field in fields.iter().flat_map(|field| &field.by) {
+            if by.iter().all(|(known, _)| known != field) {
+                by.push((field.clone(), None));
+            }
+        }
+        Type { kind, fields, score, groups, kept, by }
+    }
+
+    /// A rule for values; `None` where it decides nothing or cannot work, which has been noted.
+    fn field(&mut self, header: &str, kind: KeyKind, rule: &NameRule) -> Option<Field> {
+        let item = format!("{} {}", kind_word(kind), rule.name);
+        let item = item.trim_end();
+        let verdict = match &rule.rule {
+            rule if rule.is_undecided() => Verdict::Uncovered,
+            rule if rule.keeps() => Verdict::Kept,
+            _ => Verdict::Masked,
+        };
+        self.tell(header, item, (verdict, rule.rule.to_string(), Some(rule.at.clone())));
+        let names = match kind {
+            _ if has_fields(kind) => redis_names::of_field(rule),
+            _ => Decision::SpelledOut,
+        };
+        let names = self.named(header, &format!("{item} (names)"), names, &rule.at);
+        if verdict == Verdict::Uncovered {
+            return None;
+        }
+        let place = place(header, &format!("{}|{}", kind_word(kind), rule.name));
+        let site = Site { place: &place, room: None };
+        let compiled = Action::compile(&rule.rule, self.key, site);
+        let mut action = self.problems.note(compiled)?;
+        let (mut draws, mut by) = (false, Vec::new());
+        action.each_masker(&mut |masker| {
+            draws |= masker.needs_record();
+            // What begins with `$` is a path of the JSON value itself.
+            let outer = masker.by().filter(|said| !said.field.starts_with('$'));
+            by.extend(outer.map(|said| said.field.clone()));
+        });
+        if !by.is_empty() && !has_fields(kind) {
+            self.problems.add(without_fields(&rule.at));
+        }
+        let fits = fits(kind, rule, &action);
+        self.problems.note(fits)?;
+        let pattern = Pattern::name(&rule.name);
+        Some(Field { pattern, at: rule.at.clone(), action, names: names?, draws, by })
+    }
+
+    /// What happens to the scores of a sorted set: nothing where `None`.
+    fn score(&mut self, header: &str, rules: &TypeRules) -> Option<Masker> {
+        if rules.kind != KeyKind::SortedSet {
+            return None;
+        }
+        let item = "zset (score)";
+        let spec = match redis_names::of_score(rules) {
+            Decision::SpelledOut => return None,
+            Decision::Keep(at) => {
+                self.tell(header, item, (Verdict::Kept, "keep".to_owned(), Some(at)));
+                return None;
+            }
+            Decision::Undecided => {
+                let told = (Verdict::Uncovered, "no `score`".to_owned(), Some(rules.at.clone()));
+                self.tell(header, item, told);
+                return None;
+            }
+            Decision::Use(spec) => spec,
+        };
+        self.tell(header, item, (Verdict::Masked, spec.to_string(), Some(spec.at.clone())));
+        let place = place(header, "zset|score");
+        let made = Masker::new(&spec, self.key, Site { place: &place, room: None });
+        let masker = self.problems.note(made)?;
+        let name = spec.definition.name;
+        if !masker.accepts(Form::Float { single: false }) {
+            self.problems.add(
+                Error::usage(format!("{}: `{name}` makes no score: scores are numbers", spec.at))
+                    .hint("keep, number_noise, constant with a number and redact (which is 0) do"),
+            );
+        }
+        if masker.by().is_some() {
+            self.problems.add(without_fields(&spec.at));
+        }
+        Some(masker)
+    }
+
+    /// Sorts what has a pattern, the most specific first, and refuses two that are equally
+    /// specific and can match the same name.
+    fn sorted<T>(
+        &mut self,
+        mut items: Vec<T>,
+        what: &str,
+        rank: impl for<'t> Fn(&'t T) -> Rank<'t>,
+    ) -> Vec<T> {
+        items.sort_by_key(|item| {
+            let of = rank(item);
+            (of.class, std::cmp::Reverse(of.pattern.rank()))
+        });
+        for (index, item) in items.iter().enumerate() {
+            let first = rank(item);
+            for other in &items[index + 1..] {
+                let second = rank(other);
+                if first.class == second.class
+                    && first.pattern.rank() == second.pattern.rank()
+                    && first.pattern.overlaps(second.pattern)
+                {
+                    let (a, b) = (first.at.min(second.at), first.at.max(second.at));
+                    self.problems.add(Error::usage(format!(
+                        "the rules at {a} and {b} are equally specific and can match the same {what}"
+                    )));
+                }
+            }
+        }
+        items
+    }
+}
+
+/// What decides which of two rules comes first.
+struct Rank<'a> {
+    class: u8,
+    pattern: &'a Pattern,
+    at: &'a Location,
+}
+
+/// A field that is spelled out, then masks, then keeps, then what is said of every field.
+fn class(field: &Field) -> u8 {
+    match &field.action {
+        _ if field.pattern.is_exact() => 0,
+        _ if field.pattern.is_any() => 3,
+        Action::Keep => 2,
+        _ => 1,
+    }
+}
+
+/// What a place of a section is called among all places: `redis|header|…`.
+fn place(header: &str, item: &str) -> String {
+    format!("redis|{}|{item}", header.replace('|', "\0"))
+}
+
+/// Members must stay different.
+fn fits(kind: KeyKind, rule: &NameRule, action: &Action) -> Result<()> {
     let members = matches!(kind, KeyKind::Set | KeyKind::SortedSet);
-    let distinct = match &action {
+    let distinct = match action {
         Action::Keep | Action::Drop => true,
         Action::Json(_) => rule.rule.keeps(),
         action => action.masker().is_some_and(Masker::injective),
@@ -136,7 +387,15 @@ fn field(header: &str, kind: KeyKind, rule: &NameRule, key: &Key) -> Result<Fiel
         ))
         .hint("say unique = true where the transformer can, or drop the key"));
     }
-    Ok(Field { pattern: Pattern::name(&rule.name), at: rule.at.clone(), action })
+    Ok(())
+}
+
+fn has_fields(kind: KeyKind) -> bool {
+    matches!(kind, KeyKind::Hash | KeyKind::Stream)
+}
+
+fn without_fields(at: &Location) -> Error {
+    Error::usage(format!("{at}: `by` names another field, and only hashes and streams have fields"))
 }
 
 impl RedisPlan {
@@ -147,284 +406,52 @@ impl RedisPlan {
 
     /// A transform for all keys; it fails with
     /// [`Kind::Findings`](crate::error::Kind::Findings) at the first key, type or field without a
-    /// rule.
-    pub fn transform(&self) -> Box<dyn KeyTransform> {
-        Box::new(RedisTransform {
-            sections: self.sections.clone(),
-            current: None,
-            spans: Vec::new(),
-            permit: Permit::ruled(&Applied(())),
-        })
+    /// rule. Fails likewise if the rules themselves leave something open.
+    pub fn transform(&self) -> Result<Box<dyn KeyTransform>> {
+        self.coverage.require_complete()?;
+        let permit = Permit::ruled(&Applied(()));
+        Ok(Box::new(RedisTransform::new(self.sections.clone(), self.keep_functions, permit)))
     }
 
     /// Collects sampled keys for `rules check`.
     pub fn observer(&self) -> KeyObserver<'_> {
-        KeyObserver { plan: self, seen: BTreeMap::new() }
+        KeyObserver::new(self)
+    }
+
+    /// Whether functions are carried.
+    pub fn keeps_functions(&self) -> bool {
+        self.keep_functions
     }
 }
 
-/// The section that decides about a key, and the rules of its type.
-fn find(sections: &[Section], key: &[u8]) -> Option<usize> {
+/// The entry for functions that the rules leave out.
+pub fn functions_left_out() -> Entry {
+    Entry {
+        store: StoreKind::Redis,
+        place: FUNCTIONS.to_owned(),
+        item: String::new(),
+        verdict: Verdict::Masked,
+        rule: Some("drop".to_owned()),
+        at: None,
+        starred: false,
+    }
+}
+
+/// The section that decides about a key.
+pub(super) fn find(sections: &[Section], key: &[u8]) -> Option<usize> {
     sections.iter().position(|section| section.pattern.matches(key))
 }
 
-fn type_index(section: &Section, kind: KeyKind) -> Option<usize> {
+pub(super) fn type_index(section: &Section, kind: KeyKind) -> Option<usize> {
     match &section.body {
-        Body::Types(types) => types.iter().position(|(known, _)| *known == kind),
+        Body::Types(types) => types.iter().position(|known| known.kind == kind),
         _ => None,
     }
 }
 
 /// A key for messages: what of it no rule says itself may be data.
-fn told(sections: &[Section], key: &[u8]) -> String {
+pub(super) fn told(sections: &[Section], key: &[u8]) -> String {
     key_shape(key, |part| sections.iter().any(|section| section.pattern.names(part)))
-}
-
-fn uncovered(sections: &[Section], key: &[u8], kind: KeyKind, section: Option<&Section>) -> Error {
-    let (shape, kind) = (told(sections, key), kind_word(kind));
-    let error = Error::findings(format!("no rule covers redis key `{shape}` of type {kind}"));
-    match section {
-        Some(section) => error.hint(format!(
-            "the section `{}` at {} says nothing of a {kind}",
-            section.header, section.at
-        )),
-        None => error.hint("decide: [redis.\"PATTERN\"] action = \"drop\", or rules by type"),
-    }
-}
-
-struct RedisTransform {
-    sections: Vec<Section>,
-    /// The section, type and shape of the current key, where its elements are looked at.
-    current: Option<(usize, usize)>,
-    spans: Vec<(usize, (usize, usize))>,
-    permit: Permit,
-}
-
-impl RedisTransform {
-    /// Writes the key with the parts that belong to links replaced.
-    fn rename(&mut self, index: usize, key: &[u8], name: &mut Vec<u8>) -> Result<bool> {
-        let Some(section) = self.sections.get_mut(index) else { return Ok(false) };
-        if section.links.is_empty() {
-            name.extend_from_slice(key);
-            return Ok(false);
-        }
-        self.spans.clear();
-        let spans = &mut self.spans;
-        section.pattern.find(key, |_, span| spans.push((spans.len(), span)));
-        let mut copied = 0;
-        for &(link, (start, end)) in &*spans {
-            name.extend_from_slice(&key[copied..start]);
-            copied = end;
-            let outcome = match section.links.get_mut(link) {
-                Some((_, masker)) => masker.apply(&key[start..end], Form::Text, name),
-                None => Err(Mismatch("its link is not known")),
-            };
-            match outcome {
-                Ok(Outcome::Wrote(_)) => {}
-                Ok(Outcome::Null) | Err(_) => {
-                    let reason = outcome.err().map_or("it would be null", |mismatch| mismatch.0);
-                    let at = Some(section.at.clone());
-                    let path = String::new();
-                    let place = format!("the name of redis key `{}`", told(&self.sections, key));
-                    return Err(Problem::Mismatch { path, at, reason }
-                        .into_error(&place, |_| String::new()));
-                }
-            }
-        }
-        name.extend_from_slice(&key[copied..]);
-        Ok(true)
-    }
-}
-
-impl KeyTransform for RedisTransform {
-    fn key(&mut self, key: &[u8], kind: KeyKind, name: &mut Vec<u8>) -> Result<KeyVerdict> {
-        self.current = None;
-        let Some(index) = find(&self.sections, key) else {
-            return Err(uncovered(&self.sections, key, kind, None));
-        };
-        let section = &self.sections[index];
-        match &section.body {
-            Body::Drop => return Ok(KeyVerdict::Drop),
-            Body::Keep => {
-                self.rename(index, key, name)?;
-                return Ok(KeyVerdict::Keep);
-            }
-            Body::Types(_) => {}
-        }
-        let Some(of_type) = type_index(section, kind) else {
-            return Err(uncovered(&self.sections, key, kind, Some(section)));
-        };
-        self.rename(index, key, name)?;
-        self.current = Some((index, of_type));
-        let kept = match &self.sections[index].body {
-            Body::Types(types) => types.get(of_type).is_some_and(|(_, fields)| keep_all(fields)),
-            Body::Keep | Body::Drop => false,
-        };
-        Ok(if kept { KeyVerdict::Keep } else { KeyVerdict::Rewrite })
-    }
-
-    fn element(
-        &mut self,
-        field: Option<&[u8]>,
-        value: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<ElementVerdict> {
-        let Some((index, of_type)) = self.current else {
-            return Err(Error::failed("an element of a redis key came without its key"));
-        };
-        let Some(section) = self.sections.get_mut(index) else { return Err(lost()) };
-        let Body::Types(types) = &mut section.body else { return Err(lost()) };
-        let Some((kind, fields)) = types.get_mut(of_type) else { return Err(lost()) };
-        let kind = *kind;
-        let Some(found) = choose(fields, field.unwrap_or_default()) else {
-            let field = shape(field.unwrap_or_default());
-            return Err(Error::findings(format!(
-                "no rule covers field `{field}` of a {} under `{}`",
-                kind_word(kind),
-                section.header
-            ))
-            .hint(format!("add it at {}, or a rule for \"*\"", section.at)));
-        };
-        match &mut found.action {
-            Action::Keep => return Ok(ElementVerdict::Keep),
-            Action::Drop => return Ok(ElementVerdict::Drop),
-            _ if value.is_empty() => return Ok(ElementVerdict::Keep),
-            Action::Leaf(masker) | Action::Whole(masker) => {
-                match masker.apply(value, Form::Text, out) {
-                    Ok(Outcome::Wrote(_)) => return Ok(ElementVerdict::Write),
-                    Ok(Outcome::Null) => Err(Mismatch("Redis has no null")),
-                    Err(mismatch) => Err(mismatch),
-                }
-                .map_err(|Mismatch(reason)| Problem::Mismatch {
-                    path: String::new(),
-                    at: Some(found.at.clone()),
-                    reason,
-                })
-            }
-            Action::Json(rewriter) => match rewriter.rewrite(value, out) {
-                Ok(()) => return Ok(ElementVerdict::Write),
-                Err(problem) => Err(problem),
-            },
-            Action::Null | Action::Each(_) | Action::Undecided => {
-                Err(Problem::Broken("the rule does not fit Redis"))
-            }
-        }
-        .map_err(|problem: Problem| {
-            let place = format!("a {} under `{}`", kind_word(kind), section.header);
-            problem.into_error(&place, |path| {
-                format!("add \"{path}\" to the json rule at {}", found.at)
-            })
-        })
-    }
-
-    fn may_drop_elements(&self) -> bool {
-        let Some((index, of_type)) = self.current else { return false };
-        match self.sections.get(index).map(|section| &section.body) {
-            Some(Body::Types(types)) => types.get(of_type).is_some_and(|(_, fields)| {
-                fields.iter().any(|field| matches!(field.action, Action::Drop))
-            }),
-            _ => false,
-        }
-    }
-
-    fn permit(&self) -> &Permit {
-        &self.permit
-    }
-}
-
-fn lost() -> Error {
-    Error::failed("the rules of the current redis key are gone")
-}
-
-/// The rule for a field: its name, then the most specific pattern. Fields are sorted so, and
-/// those that could tie have been refused.
-/// Whether every element stays as it is, whatever its name.
-fn keep_all(fields: &[Field]) -> bool {
-    fields.iter().any(|field| field.pattern.is_any())
-        && fields.iter().all(|field| matches!(field.action, Action::Keep))
-}
-
-fn choose<'a>(fields: &'a mut [Field], name: &[u8]) -> Option<&'a mut Field> {
-    fields.iter_mut().find(|field| field.pattern.matches(name))
-}
-
-/// Sorts what has a pattern by how specific it is, the most specific first, and refuses two that
-/// are equally specific and can match the same name.
-fn sorted<T>(
-    mut items: Vec<T>,
-    pattern: fn(&T) -> (&Pattern, &Location),
-    what: &str,
-) -> Result<Vec<T>> {
-    items.sort_by_key(|item| std::cmp::Reverse(pattern(item).0.rank()));
-    for (index, item) in items.iter().enumerate() {
-        let (first, at) = pattern(item);
-        for other in &items[index + 1..] {
-            let (second, other_at) = pattern(other);
-            if first.rank() == second.rank() && first.overlaps(second) {
-                let (a, b) = if at <= other_at { (at, other_at) } else { (other_at, at) };
-                return Err(Error::usage(format!(
-                    "the rules at {a} and {b} are equally specific and can match the same {what}"
-                )));
-            }
-        }
-    }
-    Ok(items)
-}
-
-/// Collects which keys there are and what the rules say about each kind of them.
-pub struct KeyObserver<'a> {
-    plan: &'a RedisPlan,
-    seen: BTreeMap<(String, KeyKind), (Verdict, Option<usize>)>,
-}
-
-/// The most shapes of keys that are told apart.
-const MAX_SHAPES: usize = 10_000;
-
-impl KeyObserver<'_> {
-    /// Looks at a key; nothing but its shape is kept.
-    pub fn observe(&mut self, key: &[u8], kind: KeyKind) {
-        let index = find(&self.plan.sections, key);
-        let section = index.and_then(|index| self.plan.sections.get(index));
-        let verdict = match section.map(|section| &section.body) {
-            Some(Body::Keep) => Verdict::Kept,
-            Some(Body::Drop) => Verdict::Masked,
-            Some(Body::Types(_)) if section.and_then(|s| type_index(s, kind)).is_some() => {
-                Verdict::Masked
-            }
-            _ => Verdict::Uncovered,
-        };
-        let name = match section {
-            Some(section) if verdict != Verdict::Uncovered => section.header.clone(),
-            _ => told(&self.plan.sections, key),
-        };
-        let full = self.seen.len() >= MAX_SHAPES;
-        let name = if full && !self.seen.contains_key(&(name.clone(), kind)) {
-            "(more keys)".to_owned()
-        } else {
-            name
-        };
-        let known = self.seen.entry((name, kind)).or_insert((verdict, index));
-        if verdict > known.0 {
-            *known = (verdict, index);
-        }
-    }
-
-    /// What was seen.
-    pub fn finish(self) -> Coverage {
-        let entries = self.seen.iter().map(|((name, kind), (verdict, index))| {
-            let section = index.and_then(|index| self.plan.sections.get(index));
-            Entry {
-                store: StoreKind::Redis,
-                place: name.clone(),
-                item: kind_word(*kind).to_owned(),
-                verdict: *verdict,
-                rule: None,
-                at: section.map(|section| section.at.clone()),
-                starred: false,
-            }
-        });
-        Coverage { entries: entries.collect(), remarks: Vec::new() }
-    }
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ pub(crate) fn redis(
     elements: &[(Option<&str>, &str)],
 ) -> Result<Option<(String, Vec<String>)>> {
     let plan = try_rules(text)?.redis(&key())?;
-    redis_with(plan.transform().as_mut(), name, kind, elements)
+    redis_with(plan.transform()?.as_mut(), name, kind, elements)
 }
 
 /// The same with a transform at hand.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::rules;
+use crate::anonymize::redis::functions_left_out;
 use crate::anonymize::{Coverage, Key, RuleSet};
 use crate::config::Environment;
 use crate::error::{Error, Result};
@@ -138,6 +139,9 @@ async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> R
     }
     let seen = observer.finish();
     coverage.entries.extend(seen.uncovered().cloned());
+    if !plan.keeps_functions() && redis::catalog::has_functions(&endpoint).await? {
+        coverage.entries.push(functions_left_out());
+    }
     Ok(coverage)
 }
 

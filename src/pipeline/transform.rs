@@ -63,6 +63,24 @@ pub enum ElementVerdict {
     Drop,
 }
 
+/// What of a key is spoken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Its own name.
+    Key,
+    /// A string, a list item, a member, or the value of a field.
+    Element,
+    /// The name of a hash field or of a stream field.
+    Field,
+    /// The name of a stream's group.
+    Group,
+    /// The name of a group's consumer.
+    Consumer,
+}
+
+/// How many spellings are tried for one that is not taken.
+pub const SPELLINGS: u8 = 4;
+
 /// Clears the keys of a Redis keyspace, one after the other.
 pub trait KeyTransform: Send {
     /// Decides on a key. Writes its new name to `name` unless the verdict is `Drop`.
@@ -78,6 +96,41 @@ pub trait KeyTransform: Send {
         value: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<ElementVerdict>;
+
+    /// Decides on a name inside the current key: of the field that [`element`](Self::element) was
+    /// asked about last, of a group or of a consumer. Never drops it. Writes to `out`, which comes
+    /// empty, only if the verdict is `Write`.
+    fn name(&mut self, part: Part, original: &[u8], out: &mut Vec<u8>) -> Result<ElementVerdict>;
+
+    /// The new score of the member that [`element`](Self::element) was asked about last.
+    fn score(&mut self, member: &[u8], score: f64) -> Result<f64>;
+
+    /// Writes another spelling of what `original` became, where the rules have one: two that
+    /// differ only in their spelling have become the same. `attempt` counts from 0 up to
+    /// [`SPELLINGS`]. False where there is none.
+    fn variant(
+        &mut self,
+        part: Part,
+        original: &[u8],
+        attempt: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<bool>;
+
+    /// Whether the fields of the current hash, or of each entry of the current stream, must all be
+    /// told with [`ahead`](Self::ahead) before the first of them is decided on.
+    fn looks_ahead(&self) -> bool;
+
+    /// Tells a field of the hash, or of the stream's entry, whose elements follow.
+    fn ahead(&mut self, field: &[u8], value: &[u8]);
+
+    /// An entry of the current stream begins.
+    fn entry(&mut self, id: [u8; 16]);
+
+    /// Whether function libraries go on.
+    fn keeps_functions(&self) -> bool;
+
+    /// Where the current key belongs, for messages: never its name.
+    fn place(&self) -> String;
 
     /// Whether elements of the current key can be dropped, so that their number is not known
     /// before the last one has been seen.
@@ -103,6 +156,34 @@ impl KeyTransform for UnruledKeys {
         _out: &mut Vec<u8>,
     ) -> Result<ElementVerdict> {
         Ok(ElementVerdict::Keep)
+    }
+
+    fn name(&mut self, _: Part, _: &[u8], _: &mut Vec<u8>) -> Result<ElementVerdict> {
+        Ok(ElementVerdict::Keep)
+    }
+
+    fn score(&mut self, _member: &[u8], score: f64) -> Result<f64> {
+        Ok(score)
+    }
+
+    fn variant(&mut self, _: Part, _: &[u8], _: u8, _: &mut Vec<u8>) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn looks_ahead(&self) -> bool {
+        false
+    }
+
+    fn ahead(&mut self, _field: &[u8], _value: &[u8]) {}
+
+    fn entry(&mut self, _id: [u8; 16]) {}
+
+    fn keeps_functions(&self) -> bool {
+        true
+    }
+
+    fn place(&self) -> String {
+        "the index".to_owned()
     }
 
     fn may_drop_elements(&self) -> bool {

@@ -415,5 +415,6 @@ email = { use = "email", link = "person.email", unique = true }
 hash = { email = { use = "email", link = "person.email" }, visits = "keep" }
 
 [redis."cart:*"]
+names = "keep"
 string = { json = { "$.email" = { use = "email", link = "person.email" } } }
 "#;

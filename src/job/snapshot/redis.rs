@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Session, SnapshotPlan, StoreRead};
+use crate::anonymize::redis::functions_left_out;
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Result};
 use crate::pipeline::digest::RecordFormat;
@@ -36,7 +37,7 @@ pub(super) async fn read(
         None => None,
     };
     let transform: Box<dyn KeyTransform> = match &rules {
-        Some(rules) => rules.transform(),
+        Some(rules) => rules.transform()?,
         None => Box::new(UnruledKeys(session.unruled()?)),
     };
     meter.expect(source.bytes_estimate());
@@ -67,11 +68,13 @@ pub(super) async fn read(
     if summary.dropped > 0 {
         remarks.push(format!("{} keys were left out by rules", summary.dropped));
     }
-    if summary.ungrouped > 0 {
+    let functions = summary.functions_left_out;
+    if !functions.is_empty() {
         remarks.push(format!(
-            "the consumer groups of {} masked streams were left out: no rule masks the names of \
-             groups and consumers",
-            summary.ungrouped
+            "{} function libraries were left out: {}; [redis.\":functions\"] action = \"keep\" \
+             carries them",
+            functions.len(),
+            functions.join(", ")
         ));
     }
     let manifest = StoreManifest {
@@ -95,7 +98,11 @@ pub(super) async fn read(
         structure: Vec::new(),
         remarks,
     };
-    let places = rules.map_or_else(Vec::new, |rules| super::places(&rules.coverage()));
+    let mut coverage = rules.map(|rules| rules.coverage()).unwrap_or_default();
+    if !functions.is_empty() {
+        coverage.entries.push(functions_left_out());
+    }
+    let places = super::places(&coverage);
     Ok(StoreRead::new(manifest, started, places, 1))
 }
 

@@ -181,6 +181,14 @@ pub async fn sample_keys(
     }
 }
 
+/// Whether the server has function libraries; none where it does not tell (before 7.0, or where
+/// the user may not ask).
+pub async fn has_functions(endpoint: &RedisEndpoint) -> Result<bool> {
+    let mut connection = Connection::open(endpoint).await?;
+    let reply = connection.command(&[b"FUNCTION", b"LIST"]).await?;
+    Ok(reply.items().is_some_and(|libraries| !libraries.is_empty()))
+}
+
 fn kind_of(word: &str) -> Option<KeyKind> {
     Some(match word {
         "string" => KeyKind::String,

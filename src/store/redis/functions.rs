@@ -68,7 +68,7 @@ impl Target {
 }
 
 /// The name in a library's first line: `#!lua name=mylib`.
-fn library_name(code: &[u8]) -> Option<String> {
+pub(super) fn library_name(code: &[u8]) -> Option<String> {
     let line = code.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line).ok()?;
     line.split_ascii_whitespace().find_map(|word| word.strip_prefix("name=")).map(str::to_owned)

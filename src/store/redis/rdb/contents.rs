@@ -4,8 +4,10 @@
 //! number; the expiry is left out. The hash of the elements is, for a string, that of the string;
 //! for a list and a stream one over all elements in order, each with its length; for a set, a
 //! sorted set and a hash the sum of one hash per member, (member, score) and (field, value). Of a
-//! stream count the entries that are not deleted, the last id, groups, consumers, and pending
-//! entries with their delivery counts; times do not count, nor what Redis before 7.0 does not know.
+//! stream count the entries that are not deleted, the last id, and the sum of one hash per group: a
+//! server sorts groups by name, and rules change names. Of a group count its pending entries with
+//! their delivery counts, and the sum of one hash per consumer. Times do not count, nor what Redis
+//! before 7.0 does not know.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +29,79 @@ pub struct KeyHasher {
     /// Of what has an order.
     sequence: Box<Xxh3>,
     ordered: bool,
+    groups: GroupsHasher,
+}
+
+/// Hashes the groups of a stream, in whatever order they and their consumers come.
+#[derive(Default)]
+struct GroupsHasher {
+    /// The sum over the groups that have ended.
+    sum: u128,
+    group: Option<Box<Xxh3>>,
+    /// The sum over the consumers of the group that have ended.
+    consumers: u128,
+    consumer: Option<Box<Xxh3>>,
+}
+
+fn counted(hash: &mut Xxh3, value: &[u8]) {
+    hash.update(&(value.len() as u64).to_le_bytes());
+    hash.update(value);
+}
+
+impl GroupsHasher {
+    fn of_consumers(&self) -> u128 {
+        let open = self.consumer.as_ref().map_or(0, |consumer| consumer.digest128());
+        self.consumers.wrapping_add(open)
+    }
+
+    fn finish(&self) -> u128 {
+        let open = self.group.as_ref().map(|group| join(group.digest128(), self.of_consumers()));
+        self.sum.wrapping_add(open.unwrap_or_default())
+    }
+
+    fn event(&mut self, event: &StreamEvent<'_>) {
+        match *event {
+            StreamEvent::Node(..) | StreamEvent::Info(_) => {}
+            StreamEvent::Group(name, last, _, pending) => {
+                let sum = self.finish();
+                let mut group = Box::new(Xxh3::new());
+                counted(&mut group, name);
+                group.update(&last.to_be());
+                group.update(&pending.to_le_bytes());
+                *self = Self { sum, group: Some(group), ..Self::default() };
+            }
+            StreamEvent::Pending(id, _, times) => {
+                if let Some(group) = &mut self.group {
+                    group.update(&id.to_be());
+                    group.update(&times.to_le_bytes());
+                }
+            }
+            StreamEvent::Consumers(count) => {
+                if let Some(group) = &mut self.group {
+                    group.update(&count.to_le_bytes());
+                }
+            }
+            StreamEvent::Consumer(name, _, owned) => {
+                self.consumers = self.of_consumers();
+                let mut consumer = Box::new(Xxh3::new());
+                counted(&mut consumer, name);
+                consumer.update(&owned.to_le_bytes());
+                self.consumer = Some(consumer);
+            }
+            StreamEvent::Owned(id) => {
+                if let Some(consumer) = &mut self.consumer {
+                    consumer.update(&id.to_be());
+                }
+            }
+        }
+    }
 }
 
 impl Default for KeyHasher {
     fn default() -> Self {
         let sequence = Box::new(Xxh3::new());
-        Self { name: 0, kind: 0, sum: 0, count: 0, sequence, ordered: false }
+        let groups = GroupsHasher::default();
+        Self { name: 0, kind: 0, sum: 0, count: 0, sequence, ordered: false, groups }
     }
 }
 
@@ -54,6 +123,7 @@ impl KeyHasher {
         if self.ordered {
             self.sequence.reset();
         }
+        self.groups = GroupsHasher::default();
     }
 
     /// The hash of the key's name.
@@ -78,8 +148,7 @@ impl KeyHasher {
     }
 
     fn in_order(&mut self, value: &[u8]) {
-        self.sequence.update(&(value.len() as u64).to_le_bytes());
-        self.sequence.update(value);
+        counted(&mut self.sequence, value);
     }
 
     fn number(&mut self, number: u64) {
@@ -97,26 +166,35 @@ impl KeyHasher {
         self.count += 1;
     }
 
-    /// A member of a set; returns the member's hash.
-    pub fn member(&mut self, member: &[u8]) -> u128 {
-        let hash = xxh3_128(member);
-        self.add(hash);
-        hash
+    /// A member of a set.
+    pub fn member(&mut self, member: &[u8]) {
+        self.hashed_member(xxh3_128(member));
     }
 
-    /// A member of a sorted set; returns the member's hash.
-    pub fn scored(&mut self, member: &[u8], score: f64) -> u128 {
-        let hash = xxh3_128(member);
+    /// A member of a set, by its hash (XXH3-128).
+    pub fn hashed_member(&mut self, hash: u128) {
+        self.add(hash);
+    }
+
+    /// A member of a sorted set.
+    pub fn scored(&mut self, member: &[u8], score: f64) {
+        self.hashed_scored(xxh3_128(member), score);
+    }
+
+    /// A member of a sorted set, by its hash.
+    pub fn hashed_scored(&mut self, hash: u128, score: f64) {
         // Adding zero makes one of the two zeros.
         self.add(join(hash, u128::from((score + 0.0).to_bits())));
-        hash
     }
 
-    /// A field of a hash; returns the field's hash.
-    pub fn field(&mut self, field: &[u8], value: &[u8]) -> u128 {
-        let hash = xxh3_128(field);
+    /// A field of a hash.
+    pub fn field(&mut self, field: &[u8], value: &[u8]) {
+        self.hashed_field(xxh3_128(field), value);
+    }
+
+    /// A field of a hash, by the hash of its name.
+    pub fn hashed_field(&mut self, hash: u128, value: &[u8]) {
         self.add(join(hash, xxh3_128(value)));
-        hash
     }
 
     /// A piece of a stream.
@@ -141,21 +219,7 @@ impl KeyHasher {
                 self.sequence.update(&info.last_id.to_be());
                 self.number(info.groups);
             }
-            StreamEvent::Group(name, last, _, pending) => {
-                self.in_order(name);
-                self.sequence.update(&last.to_be());
-                self.number(pending);
-            }
-            StreamEvent::Pending(id, _, times) => {
-                self.sequence.update(&id.to_be());
-                self.number(times);
-            }
-            StreamEvent::Consumers(count) => self.number(count),
-            StreamEvent::Consumer(name, _, owned) => {
-                self.in_order(name);
-                self.number(owned);
-            }
-            StreamEvent::Owned(id) => self.sequence.update(&id.to_be()),
+            _ => self.groups.event(event),
         }
         Ok(())
     }
@@ -178,6 +242,10 @@ impl KeyHasher {
     /// The key's hash.
     pub fn finish(&self) -> u128 {
         let elements = if self.ordered { self.sequence.digest128() } else { self.sum };
+        let elements = match self.kind {
+            kind if kind == KeyKind::Stream as u8 => join(elements, self.groups.finish()),
+            _ => elements,
+        };
         let mut bytes = [0; 41];
         bytes[..16].copy_from_slice(&self.name.to_le_bytes());
         bytes[16..32].copy_from_slice(&elements.to_le_bytes());
@@ -323,9 +391,8 @@ mod tests {
 
     #[test]
     fn order_counts_where_it_should() {
-        let set = |members: &[&[u8]]| {
-            hash_of(|h| members.iter().for_each(|m| _ = h.member(m)), KeyKind::Set)
-        };
+        let set =
+            |members: &[&[u8]]| hash_of(|h| members.iter().for_each(|m| h.member(m)), KeyKind::Set);
         assert_eq!(set(&[b"a", b"b"]), set(&[b"b", b"a"]));
         assert_ne!(set(&[b"a", b"b"]), set(&[b"a", b"c"]));
         assert_ne!(set(&[]), set(&[b""]));
@@ -334,12 +401,41 @@ mod tests {
         };
         assert_ne!(list(&[b"a", b"b"]), list(&[b"b", b"a"]));
         assert_ne!(list(&[b"ab", b""]), list(&[b"a", b"b"]));
-        let zset = |score: f64| hash_of(|h| _ = h.scored(b"a", score), KeyKind::SortedSet);
+        let zset = |score: f64| hash_of(|h| h.scored(b"a", score), KeyKind::SortedSet);
         assert_eq!(zset(0.0), zset(-0.0));
         assert_ne!(zset(1.0), zset(1.000_000_000_000_000_2));
-        let hash =
-            |field: &[u8], value: &[u8]| hash_of(|h| _ = h.field(field, value), KeyKind::Hash);
+        let hash = |field: &[u8], value: &[u8]| hash_of(|h| h.field(field, value), KeyKind::Hash);
         assert_ne!(hash(b"a", b"b"), hash(b"b", b"a"));
+    }
+
+    #[test]
+    fn groups_and_consumers_have_no_order() {
+        let id = |ms| super::super::stream::StreamId { ms, sequence: 0 };
+        type Consumer = (&'static [u8], u64);
+        let stream = |groups: &[(&[u8], u64, &[Consumer])]| {
+            hash_of(
+                |h| {
+                    for (name, pending, consumers) in groups {
+                        h.stream(&StreamEvent::Group(name, id(9), None, *pending)).unwrap();
+                        h.stream(&StreamEvent::Pending(id(*pending), 0, 1)).unwrap();
+                        h.stream(&StreamEvent::Consumers(consumers.len() as u64)).unwrap();
+                        for (name, owned) in *consumers {
+                            h.stream(&StreamEvent::Consumer(name, 0, 1)).unwrap();
+                            h.stream(&StreamEvent::Owned(id(*owned))).unwrap();
+                        }
+                    }
+                },
+                KeyKind::Stream,
+            )
+        };
+        let (a, b): (Consumer, Consumer) = ((b"a", 1), (b"b", 2));
+        let both = stream(&[(b"g", 1, &[a, b]), (b"h", 2, &[a])]);
+        assert_eq!(both, stream(&[(b"h", 2, &[a]), (b"g", 1, &[b, a])]));
+        // What belongs to which group and consumer still counts.
+        assert_ne!(both, stream(&[(b"g", 1, &[a]), (b"h", 2, &[a, b])]));
+        assert_ne!(both, stream(&[(b"g", 2, &[a, b]), (b"h", 1, &[a])]));
+        assert_ne!(both, stream(&[(b"g", 1, &[(b"a", 2), (b"b", 1)]), (b"h", 2, &[a])]));
+        assert_ne!(stream(&[(b"g", 1, &[])]), stream(&[]));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Encodes a value plainly while its elements pass through the transform.
 
+use super::apart::Ahead;
 use super::contents::KeyHasher;
 use super::damaged;
+use super::groups::Groups;
 use super::output::{Body, Output, put_length, put_string};
-use super::seen::Seen;
-use super::stream::{Entries, NodeBuilder, StreamEvent, StreamId, StreamInfo};
+use super::seen::{Collisions, Seen};
+use super::stream::{Entries, Entry, NodeBuilder, StreamEvent, StreamId, StreamInfo};
 use super::value::Sink;
 use crate::error::{Error, Result};
-use crate::pipeline::transform::{ElementVerdict, KeyKind, KeyTransform};
+use crate::pipeline::transform::{ElementVerdict, KeyKind, KeyTransform, Part};
 
 /// The largest value that a rule is applied to.
 pub const LARGEST_RULED: u64 = 64 << 20;
@@ -15,9 +17,16 @@ pub const LARGEST_RULED: u64 = 64 << 20;
 /// Buffers that are kept from key to key.
 #[derive(Default)]
 pub struct Scratch {
-    body: Body,
-    members: Seen,
+    pub(super) body: Body,
+    /// The members of a set, the fields of a hash, the groups and consumers of a stream.
+    pub(super) members: Seen,
+    /// Names and members that the rules made the same.
+    pub(super) collisions: Collisions,
+    pub(super) groups: Groups,
     changed: Vec<u8>,
+    pub(super) renamed: Vec<u8>,
+    /// The fields of a hash, where all must be known before the first is decided on.
+    ahead: Ahead,
     /// A long string that a rule applies to, until it is whole.
     long: Vec<u8>,
     node: NodeBuilder,
@@ -25,7 +34,7 @@ pub struct Scratch {
 
 /// How far a key has got.
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// Elements (nodes of a stream) written.
     count: u64,
     /// What the source says there are.
@@ -34,25 +43,23 @@ struct State {
     direct: bool,
     /// Something was left out.
     dropped: bool,
-    /// The stream's groups were left out.
-    ungrouped: bool,
     long_length: u64,
     /// Entries of a stream that were kept and left out, where rules applied.
     kept: u64,
-    lost: u64,
+    pub(super) lost: u64,
     first: Option<StreamId>,
     last_lost: StreamId,
 }
 
 /// Takes a value's elements and writes them.
 pub struct Encoder<'a, 'o> {
-    transform: &'a mut dyn KeyTransform,
-    hasher: &'a mut KeyHasher,
+    pub(super) transform: &'a mut dyn KeyTransform,
+    pub(super) hasher: &'a mut KeyHasher,
     output: &'a mut Output<'o>,
-    scratch: &'a mut Scratch,
+    pub(super) scratch: &'a mut Scratch,
     head: &'a [u8],
-    shape: Shape,
-    state: State,
+    pub(super) shape: Shape,
+    pub(super) state: State,
 }
 
 /// What is to be done with a key's elements.
@@ -64,19 +71,10 @@ pub struct Shape {
     pub rewriting: bool,
     /// Whether it may leave some out.
     pub may_drop: bool,
+    /// Whether all fields must be known before the first is decided on.
+    pub ahead: bool,
     /// Whether a stream is written as 7.0 does, with its history.
     pub with_history: bool,
-}
-
-/// What is left of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// Nothing: it was not written.
-    Nothing,
-    /// A key.
-    Key,
-    /// A stream whose consumer groups were left out.
-    WithoutGroups,
 }
 
 impl<'a, 'o> Encoder<'a, 'o> {
@@ -91,6 +89,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
     ) -> Self {
         scratch.members.clear();
         scratch.body.clear();
+        scratch.groups.clear();
         Self { transform, hasher, output, scratch, head, shape, state: State::default() }
     }
 
@@ -131,7 +130,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
     }
 
     /// Writes an element's string.
-    fn put(&mut self, value: &[u8]) -> Result<()> {
+    pub(super) fn put(&mut self, value: &[u8]) -> Result<()> {
         if !self.state.direct {
             put_string(self.scratch.body.buffer(), value);
             return Ok(());
@@ -140,7 +139,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
         self.output.write(value)
     }
 
-    fn put_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         if self.state.direct {
             return self.output.write(bytes);
         }
@@ -148,7 +147,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
         Ok(())
     }
 
-    fn put_number(&mut self, number: u64) {
+    pub(super) fn put_number(&mut self, number: u64) {
         let out = if self.state.direct { self.output.buffer() } else { self.scratch.body.buffer() };
         put_length(out, number);
     }
@@ -159,7 +158,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
         self.settle()
     }
 
-    fn settle(&mut self) -> Result<()> {
+    pub(super) fn settle(&mut self) -> Result<()> {
         if self.state.direct {
             return self.output.settle();
         }
@@ -178,22 +177,20 @@ impl<'a, 'o> Encoder<'a, 'o> {
         }
     }
 
-    /// Remembers a member; two equal ones would make the key unloadable.
-    fn distinct(&mut self, member: u128) -> Result<()> {
-        if self.shape.rewriting && !self.scratch.members.insert(member) {
-            return Err(Error::failed(
-                "two members of a redis set or sorted set, or two fields of a hash, \
-                 are the same after their rules",
-            )
-            .hint("use a transformer that keeps members distinct: `unique = true` on its link"));
-        }
-        Ok(())
+    /// Decides on the fields of a hash that were held back until all were known.
+    fn decide(&mut self) -> Result<()> {
+        let ahead = std::mem::take(&mut self.scratch.ahead);
+        ahead.iter().for_each(|(field, value)| self.transform.ahead(field, value));
+        ahead.iter().try_for_each(|(field, value)| self.ruled_field(field, value))
     }
 
-    /// Ends the key.
-    pub fn finish(mut self) -> Result<Left> {
+    /// Ends the key; false if nothing is left of it and nothing was written.
+    pub fn finish(mut self) -> Result<bool> {
         if self.shape.kind == KeyKind::String {
-            return Ok(if self.state.dropped { Left::Nothing } else { Left::Key });
+            return Ok(!self.state.dropped);
+        }
+        if self.shape.ahead {
+            self.decide()?;
         }
         let count = self.state.count;
         // What was written straight through has promised its number.
@@ -201,9 +198,8 @@ impl<'a, 'o> Encoder<'a, 'o> {
         if exact && self.state.expected.is_some_and(|expected| expected != count) {
             return Err(damaged("a collection holds another number of elements than it says"));
         }
-        let left = if self.state.ungrouped { Left::WithoutGroups } else { Left::Key };
         if self.state.direct {
-            return Ok(left);
+            return Ok(true);
         }
         let empty = match self.shape.kind {
             KeyKind::Stream => self.state.kept == 0 && self.state.lost > 0,
@@ -215,7 +211,7 @@ impl<'a, 'o> Encoder<'a, 'o> {
             self.scratch.body.drain(self.output)?;
         }
         self.state = State::default();
-        Ok(if empty { Left::Nothing } else { left })
+        Ok(!empty)
     }
 
     /// Writes a node with only what the rules leave; nothing of deleted entries goes on.
@@ -228,21 +224,24 @@ impl<'a, 'o> Encoder<'a, 'o> {
                 continue;
             }
             node.begin_entry();
+            self.begin_entry(&entry)?;
             let mut fields = 0_u64;
             for _ in 0..entry.count {
                 let (field, value) = entry.field()?;
                 let (mut field_room, mut value_room) = (None, None);
                 let field = field.text(&mut field_room);
-                self.with(Some(field), value.text(&mut value_room), |_, value| {
+                self.with(Some(field), value.text(&mut value_room), |this, value| {
                     fields += 1;
-                    node.field(field, value)
+                    this.with_field(field, |_, field| node.field(field, value))
                 })?;
             }
             if fields == 0 && entry.count > 0 {
                 self.state.lost += 1;
                 self.state.last_lost = self.state.last_lost.max(entry.id);
+                self.scratch.groups.lose(entry.id);
             } else {
                 self.state.kept += 1;
+                self.scratch.groups.keep();
                 self.state.first.get_or_insert(entry.id);
                 node.end_entry(entry.id)?;
             }
@@ -256,6 +255,19 @@ impl<'a, 'o> Encoder<'a, 'o> {
         Ok(())
     }
 
+    /// Tells the transform of an entry.
+    fn begin_entry(&mut self, entry: &Entry<'_>) -> Result<()> {
+        self.transform.entry(entry.id.to_be());
+        if self.shape.ahead {
+            let mut entry = entry.clone();
+            for _ in 0..entry.count {
+                let (field, value) = entry.field()?;
+                self.transform.ahead(field.text(&mut None), value.text(&mut None));
+            }
+        }
+        Ok(())
+    }
+
     fn plain_node(&mut self, master: StreamId, listpack: &[u8]) -> Result<()> {
         self.hasher.stream(&StreamEvent::Node(master, listpack))?;
         self.put(&master.to_be())?;
@@ -263,50 +275,26 @@ impl<'a, 'o> Encoder<'a, 'o> {
         self.element_done()
     }
 
-    fn put_id(&mut self, id: StreamId) {
+    pub(super) fn put_id(&mut self, id: StreamId) {
         self.put_number(id.ms);
         self.put_number(id.sequence);
     }
 
-    /// Whether the groups stay away: their names and those of consumers, which are often hosts or
-    /// people, pass no rule. With a stream that the rules keep as a whole they stay.
-    fn leaves_groups_out(&self) -> bool {
-        self.shape.rewriting
-    }
-
-    /// Writes a piece of a consumer group.
-    fn group(&mut self, event: &StreamEvent<'_>) -> Result<()> {
-        match *event {
-            StreamEvent::Node(..) | StreamEvent::Info(_) => {}
-            StreamEvent::Group(name, last, read, pending) => {
-                self.put(name)?;
-                self.put_id(last);
-                if self.shape.with_history {
-                    self.put_number(read.unwrap_or(-1).cast_unsigned());
-                }
-                self.put_number(pending);
-            }
-            StreamEvent::Pending(id, delivered, times) => {
-                self.put_bytes(&id.to_be())?;
-                self.put_bytes(&delivered.to_le_bytes())?;
-                self.put_number(times);
-            }
-            StreamEvent::Consumers(count) => self.put_number(count),
-            StreamEvent::Consumer(name, seen, owned) => {
-                self.put(name)?;
-                self.put_bytes(&seen.to_le_bytes())?;
-                self.put_number(owned);
-            }
-            StreamEvent::Owned(id) => self.put_bytes(&id.to_be())?,
-        }
-        Ok(())
+    /// Writes a field of a hash.
+    fn ruled_field(&mut self, field: &[u8], value: &[u8]) -> Result<()> {
+        self.with(Some(field), value, |this, value| {
+            this.with_field(field, |this, new| {
+                this.apart(Part::Field, field, new, |this, new, hash| {
+                    this.hasher.hashed_field(hash, value);
+                    this.put(new)?;
+                    this.put(value)?;
+                    this.element_done()
+                })
+            })
+        })
     }
 
     fn info(&mut self, info: &mut StreamInfo) {
-        if self.leaves_groups_out() {
-            self.state.ungrouped = info.groups > 0;
-            info.groups = 0;
-        }
         if self.shape.rewriting {
             info.length = self.state.kept;
             if let (Some((first, deleted, _)), true) = (&mut info.history, self.state.lost > 0) {
@@ -374,32 +362,33 @@ impl Sink for Encoder<'_, '_> {
     }
 
     fn member(&mut self, member: &[u8]) -> Result<()> {
-        self.with(None, member, |this, member| {
-            let hash = this.hasher.member(member);
-            this.distinct(hash)?;
-            this.put(member)?;
-            this.element_done()
+        self.with(None, member, |this, new| {
+            this.apart(Part::Element, member, new, |this, new, hash| {
+                this.hasher.hashed_member(hash);
+                this.put(new)?;
+                this.element_done()
+            })
         })
     }
 
     fn scored(&mut self, member: &[u8], score: f64) -> Result<()> {
-        self.with(None, member, |this, member| {
-            let hash = this.hasher.scored(member, score);
-            this.distinct(hash)?;
-            this.put(member)?;
-            this.put_bytes(&score.to_le_bytes())?;
-            this.element_done()
+        self.with(None, member, |this, new| {
+            let score =
+                if this.shape.rewriting { this.transform.score(member, score)? } else { score };
+            this.apart(Part::Element, member, new, |this, new, hash| {
+                this.hasher.hashed_scored(hash, score);
+                this.put(new)?;
+                this.put_bytes(&score.to_le_bytes())?;
+                this.element_done()
+            })
         })
     }
 
     fn field(&mut self, field: &[u8], value: &[u8]) -> Result<()> {
-        self.with(Some(field), value, |this, value| {
-            let hash = this.hasher.field(field, value);
-            this.distinct(hash)?;
-            this.put(field)?;
-            this.put(value)?;
-            this.element_done()
-        })
+        if self.shape.ahead {
+            return self.scratch.ahead.push(field, value);
+        }
+        self.ruled_field(field, value)
     }
 
     fn stream(&mut self, mut event: StreamEvent<'_>) -> Result<()> {
@@ -409,15 +398,15 @@ impl Sink for Encoder<'_, '_> {
             }
             StreamEvent::Node(master, listpack) => return self.plain_node(*master, listpack),
             StreamEvent::Info(info) => self.info(info),
-            _ if self.state.ungrouped => return Ok(()),
-            _ => self.group(&event)?,
+            _ if self.shape.rewriting => return self.ruled_group(&event),
+            _ => return self.group(&event),
         }
         self.hasher.stream(&event)?;
         self.settle()
     }
 }
 
-fn too_large() -> Error {
+pub(super) fn too_large() -> Error {
     let limit = LARGEST_RULED >> 20;
     Error::failed(format!("a rule applies to a redis value of more than {limit} MiB"))
         .hint("keep or drop the key")

@@ -10,11 +10,13 @@
 //! streamed. Nothing is allocated because a length says so, only because bytes arrived. Hostile
 //! input is an error, never a panic.
 
+mod apart;
 pub mod contents;
 pub mod crc64;
 mod decimal;
 mod encode;
 pub mod file;
+mod groups;
 pub mod input;
 pub mod listpack;
 pub mod lzf;

@@ -3,16 +3,18 @@
 use std::io::Read;
 
 use super::Seen;
+use super::apart::respelled;
 use super::contents::{Contents, KeyHasher};
-use super::encode::{Encoder, Left, Scratch, Shape};
+use super::encode::{Encoder, Scratch, Shape};
 use super::file::{FileReader, Item, Key};
 use super::output::{Emit, Output, put_head, put_length, put_string};
 use super::value::{ValueReader, key_kind, skip};
 use super::{OWNER_KEY, kind, opcode};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::digest::ContentDigest;
-use crate::pipeline::transform::{KeyKind, KeyTransform, KeyVerdict};
+use crate::pipeline::transform::{KeyKind, KeyTransform, KeyVerdict, Part};
+use crate::store::redis::functions::library_name;
 use crate::store::{Consistency, Level};
 
 /// What an RDB held and what became of it.
@@ -27,12 +29,12 @@ pub struct Summary {
     pub already_expired: u64,
     /// Keys of the index that the transform dropped, or that ended without elements.
     pub dropped: u64,
-    /// Streams that went on without their consumer groups, whose names no rule masks.
-    pub ungrouped: u64,
     /// Keys of other indexes, which were passed over.
     pub elsewhere: u64,
-    /// Function libraries, which belong to the whole server.
+    /// Function libraries that went on; they belong to the whole server.
     pub functions: u64,
+    /// Function libraries that the transform left out: their names, where they have one.
+    pub functions_left_out: Vec<String>,
     /// The digest of the keys that went on.
     pub digest: ContentDigest,
     /// The same by expiry.
@@ -118,7 +120,7 @@ struct Rewriter<'a> {
 /// before the keys, absolute expiries and the right CRC.
 ///
 /// Runs on a blocking thread. Errors: damaged input, a transform's error, two keys or two members
-/// that have become the same, a value over 64 MiB that a rule applies to.
+/// that have become the same (all are counted first), a value over 64 MiB that a rule applies to.
 pub fn rewrite(
     input: impl Read,
     db: u32,
@@ -165,7 +167,8 @@ pub fn rewrite_from<R: Read>(
     }
     rewriter.begin()?;
     rewriter.select();
-    let Rewriter { output, mut summary, .. } = rewriter;
+    let Rewriter { output, mut summary, scratch, .. } = rewriter;
+    scratch.collisions.finish()?;
     summary.bytes_written = output.finish()?;
     summary.bytes_read = reader.input().position();
     if module_aux > 0 {
@@ -195,6 +198,11 @@ impl Rewriter<'_> {
     }
 
     fn function(&mut self, code: &[u8]) -> Result<()> {
+        if !self.transform.keeps_functions() {
+            let name = library_name(code).unwrap_or_else(|| "without a name".to_owned());
+            self.summary.functions_left_out.push(name);
+            return Ok(());
+        }
         self.begin()?;
         self.summary.functions += 1;
         self.output.buffer().push(opcode::FUNCTION);
@@ -218,9 +226,9 @@ impl Rewriter<'_> {
         self.begin()?;
         self.select();
         self.hasher.begin(&self.name, held);
-        if !self.names.insert(self.hasher.name_hash()) {
-            return Err(Error::failed("two redis keys have the same name after their rules")
-                .hint("give the link in the key pattern `unique = true`"));
+        if !self.names.insert(self.hasher.name_hash()) && !self.respell(&key.name, held)? {
+            self.scratch.collisions.note(Part::Key, self.transform.place());
+            return skip(input, key.kind);
         }
         let plain = put_key_head(&mut self.head, key, held, &self.name);
         let rewriting = verdict == KeyVerdict::Rewrite;
@@ -229,6 +237,7 @@ impl Rewriter<'_> {
             rewriting,
             // Of a stream, nodes without a live entry go.
             may_drop: rewriting && (held == KeyKind::Stream || self.transform.may_drop_elements()),
+            ahead: rewriting && self.transform.looks_ahead(),
             with_history: plain == kind::STREAM_2,
         };
         let mut encoder = Encoder::new(
@@ -240,15 +249,23 @@ impl Rewriter<'_> {
             shape,
         );
         self.values.read(input, key.kind, &mut encoder)?;
-        let left = encoder.finish()?;
-        if left == Left::Nothing {
-            self.summary.dropped += 1;
-        } else {
-            self.summary.ungrouped += u64::from(left == Left::WithoutGroups);
+        if encoder.finish()? {
             self.output.count();
             self.summary.note_key(self.hasher.finish(), key.expires);
+        } else {
+            self.summary.dropped += 1;
         }
         self.output.settle()
+    }
+
+    /// Gives the current key another spelling, since its name is taken; false if it has none.
+    fn respell(&mut self, key: &[u8], held: KeyKind) -> Result<bool> {
+        let names = &mut self.names;
+        let spelled = respelled(self.transform, Part::Key, key, |hash| names.insert(hash))?;
+        let Some((name, _)) = spelled else { return Ok(false) };
+        self.name = name;
+        self.hasher.begin(&self.name, held);
+        Ok(true)
     }
 }
 

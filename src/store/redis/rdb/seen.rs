@@ -1,7 +1,10 @@
 //! Remembers names by their hashes, to find two that have become the same.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::error::{Error, Result};
+use crate::pipeline::transform::Part;
 
 /// Up to how many names (of keys, or of the members of one collection) are remembered to find two
 /// that have become the same. Beyond that it is found out when they are loaded.
@@ -40,6 +43,40 @@ impl Seen {
     /// Remembers `hash`; false if it was there already.
     pub fn insert(&mut self, hash: u128) -> bool {
         self.0.len() >= MOST_REMEMBERED || self.0.insert(hash)
+    }
+}
+
+/// What the rules made the same although it was not: where, what, and how many.
+#[derive(Debug, Default)]
+pub struct Collisions(BTreeMap<(String, &'static str), u64>);
+
+impl Collisions {
+    /// Counts one that has become another.
+    pub fn note(&mut self, part: Part, place: String) {
+        let what = match part {
+            Part::Key => "the name",
+            Part::Element => "a member",
+            Part::Field => "the name of a field",
+            Part::Group => "the name of a group",
+            Part::Consumer => "the name of a consumer",
+        };
+        *self.0.entry((place, what)).or_default() += 1;
+    }
+
+    /// Fails if there are any, naming the places and how many.
+    pub fn finish(&self) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let told: Vec<String> = self
+            .0
+            .iter()
+            .map(|((place, what), count)| format!("{what} of {place} ({count} times)"))
+            .collect();
+        let error = format!("the rules make equal what is not, in redis: {}", told.join(", "));
+        Err(Error::findings(error).hint(
+            "use a transformer that keeps them apart, such as hash, or unique = true on its link;              or drop the key",
+        ))
     }
 }
 

@@ -188,6 +188,7 @@ pub struct Entries<'a> {
 }
 
 /// An entry of a stream.
+#[derive(Clone)]
 pub struct Entry<'a> {
     /// Its id.
     pub id: StreamId,
