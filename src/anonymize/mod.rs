@@ -25,12 +25,14 @@ pub(crate) mod copytext;
 pub mod coverage;
 #[cfg(test)]
 mod cross_store_tests;
+pub(crate) mod detect;
 pub(crate) mod document;
 pub(crate) mod json;
 pub(crate) mod jsontext;
 pub(crate) mod link;
 pub(crate) mod listing;
 pub(crate) mod masker;
+pub mod missing;
 pub mod mongodb;
 pub mod observer;
 pub(crate) mod parse;
@@ -39,6 +41,8 @@ pub(crate) mod pattern;
 pub(crate) mod places;
 pub mod postgres;
 pub(crate) mod postgres_checks;
+pub(crate) mod postgres_decide;
+pub(crate) mod postgres_types;
 pub(crate) mod problems;
 pub mod pseudonym;
 pub(crate) mod recent;
@@ -48,6 +52,7 @@ pub(crate) mod redis_masks;
 pub(crate) mod redis_names;
 pub(crate) mod redis_sample;
 pub mod registry;
+pub mod review;
 pub mod rivals;
 pub(crate) mod route;
 pub(crate) mod rows;
@@ -58,9 +63,11 @@ pub(crate) mod spelling;
 #[cfg(test)]
 mod testing;
 pub mod transformers;
+mod warnings;
 
 pub use coverage::{Coverage, Verdict};
 pub use pseudonym::Key;
+pub use review::Reviewed;
 pub use rules::RuleSet;
 
 /// Proof that a rule set has been applied; only the engine can make one.

@@ -184,7 +184,7 @@ impl<'a> PathObserver<'a> {
             entry.starred = rule.is_some_and(|rule| is_starred(&rule.path, verdict));
             entry
         });
-        Coverage { entries: entries.collect(), remarks: Vec::new() }
+        Coverage { entries: entries.collect(), ..Coverage::default() }
     }
 
     fn show(

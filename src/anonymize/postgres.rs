@@ -1,18 +1,13 @@
 //! Rules laid over the tables of a Postgres database.
-//!
-//! Which rule decides about a column: of all keys in all sections that match, the one that names
-//! the column most specifically (its name, a pattern, a type, `"*"`), and of equally specific
-//! keys the one whose header names the table most specifically (the table itself, its nearest
-//! parent, a pattern). So a general rule for a named column is not undone by a `"*" = "keep"`
-//! of one table: that takes a rule for the column there.
-
-use std::cmp::Reverse;
 
 use super::action::{Action, Site};
-use super::coverage::{Coverage, Entry, Verdict};
-use super::pattern::{Pattern, suggest};
+use super::coverage::{self, Coverage, Entry, Verdict};
+use super::missing;
+use super::pattern::suggest;
 use super::places;
 use super::postgres_checks as checks;
+use super::postgres_decide::{self as decide, Decided, Decisions, Section, Tables};
+use super::problems::Problems;
 use super::pseudonym::Key;
 use super::rows::{Buffers, RowRecord, RowTransform, RuledColumn, mask_field};
 use super::rules::{NameRule, PostgresSection, Rule, RuleSet};
@@ -46,12 +41,16 @@ pub struct PostgresPlan {
     coverage: Coverage,
 }
 
+#[derive(Clone)]
 pub(super) struct TablePlan {
     pub(super) name: String,
     pub(super) columns: Vec<Column>,
     /// The columns of its unique indexes.
     pub(super) unique: Vec<Vec<String>>,
-    uncovered: usize,
+    /// The columns that nobody has decided about.
+    open: Vec<usize>,
+    /// Those of them that no rule matches: they have no placeholder either.
+    lacking: Vec<usize>,
     pub(super) ruled: Vec<RuledColumn>,
 }
 
@@ -65,23 +64,25 @@ impl RuleSet {
         large_objects: bool,
         key: &Key,
     ) -> Result<PostgresPlan> {
-        let mut coverage = Coverage::default();
-        self.check_names(tables, &mut coverage)?;
-        let mut decisions: Vec<Vec<Option<&NameRule>>> = Vec::with_capacity(tables.len());
-        for table in tables {
-            let columns: Result<Vec<_>> =
-                table.columns.iter().map(|column| self.decide(table, column)).collect();
-            decisions.push(columns?);
-        }
-        let mut plans = Vec::with_capacity(tables.len());
+        let (mut coverage, mut problems) = (Coverage::default(), Problems::default());
+        let sections: Vec<Section<'_>> = self.sections().map(Section::new).collect();
+        check_names(&sections, tables, &mut coverage, &mut problems);
+        let index = Tables::new(tables);
+        let decide = |table| decide::table(&sections, &index, table, |error| problems.add(error));
+        let mut decisions: Decisions<'_> = tables.iter().map(decide).collect();
+        decide::follow(&index, &mut decisions);
         let places = places::of(tables);
+        let mut plans = Vec::with_capacity(tables.len());
         for ((table, decisions), places) in tables.iter().zip(&decisions).zip(&places) {
-            plans.push(plan_table(table, decisions, places, key, &mut coverage)?);
+            let planning = Planning { table, key, places };
+            plans.push(planning.plan(decisions, &mut coverage, &mut problems));
         }
-        checks::unique(tables, &decisions, key)?;
-        checks::foreign_keys(tables, &decisions)?;
-        checks::constraints(tables, &decisions, &mut coverage);
-        let large_objects = self.large_objects(large_objects, &mut coverage)?;
+        let rules: Vec<Vec<Option<&NameRule>>> = decisions.iter().map(|of| decided(of)).collect();
+        checks::unique(tables, &rules, key, &mut problems);
+        checks::foreign_keys(tables, &rules, &mut problems);
+        checks::constraints(tables, &rules, &mut coverage);
+        let large_objects = self.large_objects(large_objects, &mut coverage, &mut problems);
+        problems.finish()?;
         Ok(PostgresPlan { tables: plans, large_objects, coverage })
     }
 
@@ -89,217 +90,192 @@ impl RuleSet {
         self.postgres.iter().filter(|section| section.header != LARGE_OBJECTS)
     }
 
-    /// Tables and columns that a rule names must exist.
-    fn check_names(&self, tables: &[Table], coverage: &mut Coverage) -> Result<()> {
-        for section in self.sections() {
-            let pattern = Pattern::name(&section.header);
-            let covered: Vec<&Table> = tables
-                .iter()
-                .filter(|table| header_rank(section, &pattern, table).is_some())
-                .collect();
-            if covered.is_empty() && !pattern.is_exact() {
-                let remark = format!("{}: no table matches `{}`", section.at, section.header);
-                coverage.remarks.push(remark);
-                continue;
-            }
-            if covered.is_empty() {
-                let error =
-                    Error::usage(format!("{}: there is no table `{}`", section.at, section.header));
-                let names: Vec<String> = tables.iter().map(Table::full_name).collect();
-                let similar = suggest(&section.header, names.iter().map(String::as_str));
-                return Err(match similar {
-                    Some(similar) => error.hint(format!("did you mean `{similar}`?")),
-                    None => error,
-                });
-            }
-            for rule in &section.columns {
-                let matches = |column: &Column| column_rank(&rule.name, column).is_some();
-                if covered.iter().any(|table| table.columns.iter().any(matches)) {
-                    continue;
-                }
-                let named = !rule.name.contains('*') && !rule.name.starts_with(':');
-                if !(named && pattern.is_exact()) {
-                    let remark = format!("{}: no column matches `{}`", rule.at, rule.name);
-                    coverage.remarks.push(remark);
-                    continue;
-                }
-                let error = Error::usage(format!(
-                    "{}: `{}` has no column `{}` with data of its own",
-                    rule.at, section.header, rule.name
-                ));
-                let columns = covered.iter().flat_map(|table| &table.columns);
-                let names = columns.map(|column| column.name.as_str());
-                return Err(match suggest(&rule.name, names) {
-                    Some(similar) => error.hint(format!("did you mean `{similar}`?")),
-                    None => error.hint("generated columns follow from the others and need no rule"),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn decide(&self, table: &Table, column: &Column) -> Result<Option<&NameRule>> {
-        let mut found: Vec<(Rank, &NameRule)> = Vec::new();
-        for section in self.sections() {
-            let pattern = Pattern::name(&section.header);
-            let Some(header) = header_rank(section, &pattern, table) else { continue };
-            let ranked = section
-                .columns
-                .iter()
-                .filter_map(|rule| Some(((column_rank(&rule.name, column)?, header), rule)));
-            found.extend(ranked);
-        }
-        let Some(best) = found.iter().map(|(rank, _)| *rank).max() else { return Ok(None) };
-        let mut equal = found.iter().filter(|(rank, _)| *rank == best).map(|(_, rule)| *rule);
-        let first = equal.next();
-        if let (Some(first), Some(second)) = (first, equal.next()) {
-            return Err(Error::usage(format!(
-                "the rules at {} and {} are equally specific for column `{}` of {}",
-                first.at,
-                second.at,
-                column.name,
-                table.full_name()
-            )));
-        }
-        Ok(first)
-    }
-
-    fn large_objects(&self, any: bool, coverage: &mut Coverage) -> Result<Option<LargeObjects>> {
-        let mut decision = None;
+    fn large_objects(
+        &self,
+        any: bool,
+        coverage: &mut Coverage,
+        problems: &mut Problems,
+    ) -> Option<LargeObjects> {
+        let mut decision: Option<(Option<LargeObjects>, &NameRule)> = None;
         let sections = self.postgres.iter().filter(|section| section.header == LARGE_OBJECTS);
         for rule in sections.flat_map(|section| &section.columns) {
-            if !matches!(rule.name.as_str(), "*" | "data") {
-                return Err(Error::usage(format!(
-                    "{}: `{LARGE_OBJECTS}` has nothing but `*` and `data`",
-                    rule.at
-                )));
-            }
-            let definition = rule.rule.spec().map(|spec| spec.definition);
-            let word = match definition.map(|found| (found.effect, found.name)) {
-                Some((Effect::Keep, _)) => LargeObjects::Keep,
-                Some((Effect::Drop, _)) => LargeObjects::Drop,
-                Some((_, "redact")) => LargeObjects::Redact,
-                _ => {
-                    return Err(Error::usage(format!(
-                        "{}: large objects can be kept, dropped or redacted (emptied), nothing else",
-                        rule.at
-                    )));
-                }
-            };
-            if let Some((_, other)) = decision.replace((word, &rule.at)) {
-                return Err(Error::usage(format!(
-                    "the rules at {other} and {} are equally specific for large objects",
-                    rule.at
+            let Some(word) = problems.note(large_objects_word(rule)) else { continue };
+            if let Some((_, other)) = decision.replace((word, rule)) {
+                problems.add(Error::usage(format!(
+                    "the rules at {} and {} are equally specific for large objects",
+                    other.at, rule.at
                 )));
             }
         }
+        let word = decision.and_then(|(word, _)| word);
         if any {
             coverage.entries.push(Entry {
                 store: StoreKind::Postgres,
                 place: LARGE_OBJECTS.to_owned(),
                 item: "*".to_owned(),
-                verdict: match decision {
-                    Some((LargeObjects::Keep, _)) => Verdict::Kept,
-                    Some((LargeObjects::Drop | LargeObjects::Redact, _)) => Verdict::Masked,
+                verdict: match word {
+                    Some(LargeObjects::Keep) => Verdict::Kept,
+                    Some(LargeObjects::Drop | LargeObjects::Redact) => Verdict::Masked,
                     None => Verdict::Uncovered,
                 },
-                rule: decision.map(|(word, _)| format!("{word:?}").to_lowercase()),
-                at: decision.map(|(_, at)| at.clone()),
+                rule: decision.map(|(_, rule)| rule.rule.to_string()),
+                at: decision.map(|(_, rule)| rule.at.clone()),
                 starred: false,
             });
         }
-        Ok(decision.map(|(word, _)| word))
+        word
     }
 }
 
-type HeaderRank = (bool, usize, Reverse<usize>);
-type Rank = ((u8, usize), HeaderRank);
-
-/// How specifically a header names a table: itself, a parent (nearest first), a pattern with
-/// more fixed characters.
-fn header_rank(section: &PostgresSection, pattern: &Pattern, table: &Table) -> Option<HeaderRank> {
-    let own = (0, table.full_name());
-    let parents = table.parents.iter().enumerate();
-    let parents = parents.map(|(index, (schema, name))| (index + 1, format!("{schema}.{name}")));
-    let exact = pattern.is_exact();
-    std::iter::once(own)
-        .chain(parents)
-        .filter(
-            |(_, name)| {
-                if exact { *name == section.header } else { pattern.matches(name.as_bytes()) }
-            },
-        )
-        .map(|(distance, _)| {
-            let fixed = if exact { 0 } else { pattern.literal_bytes() };
-            (exact, fixed, Reverse(distance))
-        })
-        .max()
+/// What a rule says of large objects; nothing where it is a placeholder.
+fn large_objects_word(rule: &NameRule) -> Result<Option<LargeObjects>> {
+    if !matches!(rule.name.as_str(), "*" | "data") {
+        return Err(Error::usage(format!(
+            "{}: `{LARGE_OBJECTS}` has nothing but `*` and `data`",
+            rule.at
+        )));
+    }
+    let definition = rule.rule.spec().map(|spec| spec.definition);
+    match definition.map(|found| (found.effect, found.name)) {
+        None if rule.rule.is_undecided() => Ok(None),
+        Some((Effect::Keep, _)) => Ok(Some(LargeObjects::Keep)),
+        Some((Effect::Drop, _)) => Ok(Some(LargeObjects::Drop)),
+        Some((_, "redact")) => Ok(Some(LargeObjects::Redact)),
+        _ => Err(Error::usage(format!(
+            "{}: large objects can be kept, dropped or redacted (emptied), nothing else",
+            rule.at
+        ))),
+    }
 }
 
-/// How specifically a key names a column: by name, by pattern, by type, as the rest.
-fn column_rank(key: &str, column: &Column) -> Option<(u8, usize)> {
-    if let Some(type_name) = key.strip_prefix(':') {
-        return checks::is_type(type_name, column).then_some((1, 0));
-    }
-    if key == "*" {
-        return Some((0, 0));
-    }
-    if !key.contains('*') {
-        return (key == column.name).then_some((3, 0));
-    }
-    let pattern = Pattern::name(key);
-    pattern.matches(column.name.as_bytes()).then(|| (2, pattern.literal_bytes()))
+fn decided<'a>(decisions: &[Option<Decided<'a>>]) -> Vec<Option<&'a NameRule>> {
+    decisions.iter().map(|decided| decided.as_ref().map(|decided| decided.rule)).collect()
 }
 
-fn plan_table(
-    table: &Table,
-    decisions: &[Option<&NameRule>],
-    places: &[String],
-    key: &Key,
+/// Tables and columns that a rule names must exist.
+fn check_names(
+    sections: &[Section<'_>],
+    tables: &[Table],
     coverage: &mut Coverage,
-) -> Result<TablePlan> {
-    let mut ruled = Vec::new();
-    let mut uncovered = 0;
-    for (index, (column, decision)) in table.columns.iter().zip(decisions).enumerate() {
-        let entry = |verdict, rule: Option<&NameRule>| Entry {
-            store: StoreKind::Postgres,
-            place: table.full_name(),
-            item: column.name.clone(),
-            verdict,
-            rule: rule.map(|rule| rule.rule.to_string()),
-            at: rule.map(|rule| rule.at.clone()),
-            starred: false,
-        };
-        let Some(rule) = decision else {
-            uncovered += 1;
-            coverage.entries.push(entry(Verdict::Uncovered, None));
-            continue;
-        };
-        let verdict = if rule.rule.keeps() { Verdict::Kept } else { Verdict::Masked };
-        coverage.entries.push(entry(verdict, Some(rule)));
-        let room = column.max_chars.map(|chars| chars as usize);
-        let place = places.get(index).map_or("", String::as_str);
-        let mut action = Action::compile(&rule.rule, key, Site { place, room })
-            .map_err(|error| error.context(checks::refusal(table, column, rule)))?;
-        checks::column(table, column, rule, &action)?;
-        let record = RowRecord::of(table, column, &mut action)?;
-        if !matches!(action, Action::Keep) {
-            ruled.push(RuledColumn {
-                index,
-                name: column.name.clone(),
-                action,
-                kind: copytext::Kind { form: checks::form(column), padded: checks::padded(column) },
-                record,
+    problems: &mut Problems,
+) {
+    for section in sections {
+        let (header, at) = (&section.section.header, &section.section.at);
+        let covered: Vec<&Table> =
+            tables.iter().filter(|table| section.rank(table).is_some()).collect();
+        let exact = section.pattern.is_exact();
+        if covered.is_empty() && !exact {
+            coverage.remarks.push(format!("{at}: no table matches `{header}`"));
+        } else if covered.is_empty() {
+            let error = Error::usage(format!("{at}: there is no table `{header}`"));
+            let names: Vec<String> = tables.iter().map(Table::full_name).collect();
+            problems.add(match suggest(header, names.iter().map(String::as_str)) {
+                Some(similar) => error.hint(format!("did you mean `{similar}`?")),
+                None => error,
             });
+        } else {
+            for rule in section.unmatched(&covered) {
+                let named = !rule.name.contains('*') && !rule.name.starts_with(':');
+                if named && exact {
+                    problems.add(no_column(rule, header, &covered));
+                } else {
+                    coverage
+                        .remarks
+                        .push(format!("{}: no column matches `{}`", rule.at, rule.name));
+                }
+            }
         }
     }
-    Ok(TablePlan {
-        name: table.full_name(),
-        columns: table.columns.clone(),
-        unique: table.unique.clone(),
-        uncovered,
-        ruled,
-    })
+}
+
+fn no_column(rule: &NameRule, header: &str, covered: &[&Table]) -> Error {
+    let error = Error::usage(format!(
+        "{}: `{header}` has no column `{}` with data of its own",
+        rule.at, rule.name
+    ));
+    let columns = covered.iter().flat_map(|table| &table.columns);
+    match suggest(&rule.name, columns.map(|column| column.name.as_str())) {
+        Some(similar) => error.hint(format!("did you mean `{similar}`?")),
+        None => error.hint("generated columns follow from the others and need no rule"),
+    }
+}
+
+/// What the plan of one table is made of.
+struct Planning<'a> {
+    table: &'a Table,
+    key: &'a Key,
+    /// What the place of each column is called.
+    places: &'a [String],
+}
+
+impl Planning<'_> {
+    fn plan(
+        &self,
+        decisions: &[Option<Decided<'_>>],
+        coverage: &mut Coverage,
+        problems: &mut Problems,
+    ) -> TablePlan {
+        let table = self.table;
+        let (name, columns) = (table.full_name(), table.columns.clone());
+        let mut plan = TablePlan {
+            name,
+            columns,
+            unique: table.unique.clone(),
+            open: Vec::new(),
+            lacking: Vec::new(),
+            ruled: Vec::new(),
+        };
+        for (index, (column, decision)) in table.columns.iter().zip(decisions).enumerate() {
+            let mut entry = Entry {
+                store: StoreKind::Postgres,
+                place: plan.name.clone(),
+                item: column.name.clone(),
+                verdict: Verdict::Uncovered,
+                rule: None,
+                at: None,
+                starred: false,
+            };
+            let Some(decided) = decision else {
+                if plan.open.is_empty() {
+                    let place = (plan.name.clone(), column.name.clone());
+                    let proposal = missing::proposal(table, column, self.key);
+                    coverage.proposals.insert(place, proposal);
+                }
+                plan.open.push(index);
+                plan.lacking.push(index);
+                coverage.entries.push(entry);
+                continue;
+            };
+            let rule = decided.rule;
+            entry.starred = !decided.spelled;
+            entry.at = Some(rule.at.clone());
+            entry.rule = decided.follows.as_ref().map(|other| format!("follows {other}"));
+            coverage::of_rule(entry, &rule.rule, &mut coverage.entries);
+            if rule.rule.is_undecided() {
+                plan.open.push(index);
+            } else if let Some(Some(ruled)) = problems.note(self.ruled(index, column, rule)) {
+                plan.ruled.push(ruled);
+            }
+        }
+        plan
+    }
+
+    /// What happens to a column that is not kept.
+    fn ruled(&self, index: usize, column: &Column, rule: &NameRule) -> Result<Option<RuledColumn>> {
+        let room = column.max_chars.map(|chars| chars as usize);
+        let place = self.places.get(index).map_or("", String::as_str);
+        let mut action = Action::compile(&rule.rule, self.key, Site { place, room })
+            .map_err(|error| error.context(checks::refusal(self.table, column, rule)))?;
+        checks::column(self.table, column, rule, &action)?;
+        let record = RowRecord::of(self.table, column, &mut action)?;
+        Ok((!matches!(action, Action::Keep)).then(|| RuledColumn {
+            index,
+            name: column.name.clone(),
+            action,
+            kind: copytext::Kind { form: checks::form(column), padded: checks::padded(column) },
+            record,
+        }))
+    }
 }
 
 impl PostgresPlan {
@@ -312,7 +288,7 @@ impl PostgresPlan {
     /// with [`Kind::Findings`](crate::error::Kind::Findings) if one of its columns is uncovered.
     pub fn transform(&self, table: usize) -> Result<Box<dyn BlockTransform>> {
         let plan = self.table(table)?;
-        if plan.uncovered > 0 {
+        if !plan.open.is_empty() {
             self.coverage_of(&plan.name).require_complete()?;
             return Err(Error::findings(format!("no rule covers all of {}", plan.name)));
         }
@@ -322,7 +298,13 @@ impl PostgresPlan {
 
     pub(super) fn coverage_of(&self, table: &str) -> Coverage {
         let entries = self.coverage.entries.iter().filter(|entry| entry.place == table);
-        Coverage { entries: entries.cloned().collect(), remarks: Vec::new() }
+        let proposals = self.coverage.proposals.clone();
+        Coverage { entries: entries.cloned().collect(), remarks: Vec::new(), proposals }
+    }
+
+    /// The columns of a table that no rule matches, also no placeholder, and that follow none.
+    pub(crate) fn lacking(&self, table: usize) -> &[usize] {
+        self.tables.get(table).map_or(&[], |table| &table.lacking)
     }
 
     pub(super) fn table(&self, table: usize) -> Result<&TablePlan> {
@@ -345,6 +327,28 @@ impl PostgresPlan {
         Ok(Box::new(LargeObjectTransform(decision, Permit::ruled(&Applied(())))))
     }
 
+    /// The same as `rules preview` shows it: with a sign for what is kept inside of the value.
+    pub fn preview_one(
+        &self,
+        table: usize,
+        column: usize,
+        value: Option<&str>,
+        key: &Key,
+    ) -> Result<Option<String>> {
+        let mut plan = self.table(table)?.clone();
+        for ruled in plan.ruled.iter_mut().filter(|ruled| ruled.index == column) {
+            ruled.action.preview(key)?;
+        }
+        plan.apply_one(column, value)
+    }
+
+    /// Whether the values of a column pass as they are.
+    pub fn keeps(&self, table: usize, column: usize) -> bool {
+        self.tables.get(table).is_some_and(|plan| {
+            !plan.open.contains(&column) && !plan.ruled.iter().any(|ruled| ruled.index == column)
+        })
+    }
+
     /// Applies the rule of one column to one value in its text form, as `rules preview` shows
     /// it; `None` is null. Table and column are positions in what the plan was made of.
     pub fn apply_one(
@@ -353,12 +357,17 @@ impl PostgresPlan {
         column: usize,
         value: Option<&str>,
     ) -> Result<Option<String>> {
-        let plan = self.table(table)?;
+        self.table(table)?.apply_one(column, value)
+    }
+}
+
+impl TablePlan {
+    fn apply_one(&self, column: usize, value: Option<&str>) -> Result<Option<String>> {
+        let plan = self;
         let Some(value) = value else { return Ok(None) };
         let Some(ruled) = plan.ruled.iter().find(|ruled| ruled.index == column) else {
             let name = plan.columns.get(column).map_or("?", |column| column.name.as_str());
-            let coverage = self.coverage_of(&plan.name);
-            if coverage.uncovered().any(|entry| entry.item == name) {
+            if plan.open.contains(&column) {
                 return Err(Error::findings(format!(
                     "no rule covers column `{name}` of {}",
                     plan.name

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::action::{Action, Site};
 use super::coverage::Coverage;
 use super::postgres::is_keep;
+use super::problems::Problems;
 use super::pseudonym::Key;
 use super::rules::{NameRule, OnError, Rule};
 use super::transformers::{Effect, Form, Length};
@@ -44,38 +45,6 @@ fn scale(spelling: Spelling) -> Option<Digits> {
 pub(crate) fn padded(column: &Column) -> Option<usize> {
     let fixed = column.spelling == Spelling::Padded;
     if fixed { column.max_chars.map(|chars| chars as usize) } else { None }
-}
-
-/// Whether a key `:type` means this column.
-pub(crate) fn is_type(key: &str, column: &Column) -> bool {
-    let (key, array) = match key.strip_suffix("[]") {
-        Some(element) => (element, true),
-        None => (key, false),
-    };
-    if array != column.array {
-        return false;
-    }
-    let full = column.type_name.strip_suffix("[]").unwrap_or(&column.type_name);
-    let bare = full.split('(').next().unwrap_or(full);
-    let word = match column.base {
-        BaseType::Text => "text",
-        BaseType::Int2 => "int2",
-        BaseType::Int4 => "int4",
-        BaseType::Int8 => "int8",
-        BaseType::Numeric => "numeric",
-        BaseType::Float => "float",
-        BaseType::Bool => "bool",
-        BaseType::Date => "date",
-        BaseType::Timestamp => "timestamp",
-        BaseType::Timestamptz => "timestamptz",
-        BaseType::Uuid => "uuid",
-        BaseType::Json => "json",
-        BaseType::Inet => "inet",
-        BaseType::Bytea => "bytea",
-        BaseType::Enum => "enum",
-        BaseType::Other => "",
-    };
-    [word, full, bare].contains(&key)
 }
 
 /// What no other column is called.
@@ -152,7 +121,7 @@ pub(crate) fn column(
 }
 
 /// Whether different originals of a column stay different, or are null.
-fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Result<bool> {
+pub(crate) fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Result<bool> {
     let room = column.max_chars.map(|chars| chars as usize);
     let site = Site { place: "", room };
     Ok(match Action::compile(&rule.rule, key, site)? {
@@ -168,14 +137,17 @@ fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Result<bool> {
 
 /// A unique index needs every column to stay unique, unless those that do hold another unique
 /// index between them.
-pub(crate) fn unique(tables: &[Table], decisions: &Decisions<'_>, key: &Key) -> Result<()> {
+pub(crate) fn unique(
+    tables: &[Table],
+    decisions: &Decisions<'_>,
+    key: &Key,
+    problems: &mut Problems,
+) {
     for (table, rules) in tables.iter().zip(decisions) {
         let mut safe: HashMap<&str, bool> = HashMap::new();
         for (column, rule) in table.columns.iter().zip(rules) {
-            let unique = match rule {
-                Some(rule) => stays_unique(column, rule, key)?,
-                None => true,
-            };
+            // A rule that cannot be compiled has been told already.
+            let unique = rule.is_none_or(|rule| stays_unique(column, rule, key).unwrap_or(true));
             safe.insert(&column.name, unique);
         }
         let is_safe = |name: &String| safe.get(name.as_str()).copied().unwrap_or(true);
@@ -191,26 +163,26 @@ pub(crate) fn unique(tables: &[Table], decisions: &Decisions<'_>, key: &Key) -> 
             let rule = place.and_then(|place| rules.get(place).copied().flatten());
             let (Some(place), Some(rule)) = (place, rule) else { continue };
             let Some(column) = table.columns.get(place) else { continue };
-            return Err(Error::usage(refusal(table, column, rule))
-                .because(format!("the unique index on ({}) would break", index.join(", ")))
-                .hint("say unique = true where the transformer can, or keep the column"));
+            problems.add(
+                Error::usage(refusal(table, column, rule))
+                    .because(format!("the unique index on ({}) would break", index.join(", ")))
+                    .hint("say unique = true where the transformer can, or keep the column"),
+            );
         }
     }
-    Ok(())
 }
 
 /// Columns tied by a foreign key get one decision; the referencing one may be nulled instead.
-pub(crate) fn foreign_keys(tables: &[Table], decisions: &Decisions<'_>) -> Result<()> {
+pub(crate) fn foreign_keys(tables: &[Table], decisions: &Decisions<'_>, problems: &mut Problems) {
     for (table, rules) in tables.iter().zip(decisions) {
         for foreign_key in &table.foreign_keys {
             for (target, target_rules) in tables.iter().zip(decisions) {
                 if references(foreign_key, target) {
-                    foreign_key_pair(table, rules, foreign_key, target, target_rules)?;
+                    foreign_key_pair(table, rules, foreign_key, target, target_rules, problems);
                 }
             }
         }
     }
-    Ok(())
 }
 
 fn references(foreign_key: &ForeignKey, target: &Table) -> bool {
@@ -227,7 +199,8 @@ fn foreign_key_pair(
     foreign_key: &ForeignKey,
     target: &Table,
     target_rules: &[Option<&NameRule>],
-) -> Result<()> {
+    problems: &mut Problems,
+) {
     for (name, target_name) in foreign_key.columns.iter().zip(&foreign_key.target_columns) {
         let find = |table: &Table, name: &String| {
             table.columns.iter().position(|column| column.name == *name)
@@ -241,7 +214,8 @@ fn foreign_key_pair(
         let room = |table: &Table, at: usize| table.columns.get(at).and_then(|c| c.max_chars);
         let same_room = room(table, from) == room(target, to);
         if !agree(&rule.rule, &target_rule.rule, same_room) {
-            return Err(Error::usage(format!(
+            problems.add(
+                Error::usage(format!(
                 "column `{name}` of {} ({} at {}) and column `{target_name}` of {} ({} at {}) are \
                  tied by foreign key `{}` and need one decision",
                 table.full_name(),
@@ -255,11 +229,14 @@ fn foreign_key_pair(
             .hint("use the same transformer and link for both"));
         }
     }
-    Ok(())
 }
 
 fn agree(rule: &Rule, target: &Rule, same_room: bool) -> bool {
     let effect = |rule: &Rule| rule.spec().map(|spec| spec.definition.effect);
+    // Nothing is decided, and the job stops there.
+    if rule.is_undecided() || target.is_undecided() {
+        return true;
+    }
     if is_keep(rule) && is_keep(target) || effect(rule) == Some(Effect::Null) {
         return true;
     }
@@ -276,7 +253,8 @@ pub(crate) fn constraints(tables: &[Table], decisions: &Decisions<'_>, coverage:
     for (table, rules) in tables.iter().zip(decisions) {
         for (name, columns) in &table.checks {
             let masked = table.columns.iter().zip(rules).find(|(column, rule)| {
-                columns.contains(&column.name) && rule.is_some_and(|rule| !rule.rule.keeps())
+                columns.contains(&column.name)
+                    && rule.is_some_and(|rule| !rule.rule.keeps() && !rule.rule.is_undecided())
             });
             if let Some((column, _)) = masked {
                 coverage.remarks.push(format!(

@@ -62,7 +62,7 @@ fn equally_specific_rules_name_both_lines() {
     let error = refused(&tie, &[users()]);
     assert!(error.contains("t.toml:3 and t.toml:5 are equally specific"), "{error}");
     let error =
-        refused("[postgres.\"public.users\"]\n\"e*\" = \"null\"\n\"*l\" = \"keep\"\n", &[users()]);
+        refused("[postgres.\"public.users\"]\n\"e*\" = \"null\"\n\"*l\" = \"hash\"\n", &[users()]);
     assert!(error.contains("t.toml:3 and t.toml:4"), "{error}");
 }
 
@@ -70,6 +70,7 @@ fn equally_specific_rules_name_both_lines() {
 fn parents_cover_their_children() {
     let mut leaf = users();
     leaf.name = "users_2026".into();
+    leaf.columns.iter_mut().for_each(|column| column.inherited = true);
     leaf.parents = vec![("public".into(), "users_q".into()), ("public".into(), "users".into())];
     let text = "[postgres.\"public.users\"]\n\"*\" = \"keep\"\nemail = \"email\"\n[postgres.\"public.users_q\"]\nemail = \"null\"\n";
     assert_eq!(lines(text, &[leaf.clone()]), [3, 6, 3, 3]);
@@ -164,6 +165,110 @@ fn foreign_keys_tie_decisions_together() {
     leaf.name = "users_1".into();
     leaf.parents = vec![("public".into(), "users".into())];
     refused(&with("\"email\"", "\"keep\""), &[leaf, orders]);
+}
+
+#[test]
+fn a_follower_is_told_as_such_and_masked_alike() {
+    let mut orders = table("orders", &[("id", "integer"), ("who", "text"), ("city", "text")]);
+    orders.foreign_keys = vec![foreign_key("who", "users", "email")];
+    let tables = [users(), orders.clone()];
+    let text = "[postgres.\"public.*\"]\nid = \"keep\"\nemail = \"email\"\nname = \"?\"\n\"*_at\" = \"keep\"\ncity = \"email\"\n";
+    let plan = plan(text, &tables).unwrap();
+    let told: Vec<String> = plan
+        .coverage()
+        .entries
+        .iter()
+        .map(|entry| {
+            let rule = entry.rule.as_deref().unwrap_or("-");
+            let star = if entry.starred { " *" } else { "" };
+            format!("{} {} {rule}{star}", entry.item, entry.verdict.word())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "id kept keep *",
+            "email masked email",
+            "name uncovered ?",
+            "seen_at kept keep *",
+            "id kept keep *",
+            "who masked follows public.users.email",
+            "city masked email",
+        ]
+    );
+    let of = |table, column| plan.apply_one(table, column, Some("ann@x.org")).unwrap();
+    assert_eq!(of(0, 1), of(1, 1));
+    // A place that nothing ties to it is a domain of its own.
+    assert_ne!(of(0, 1), of(1, 2));
+    assert_eq!(plan.transform(0).err().map(|error| error.kind()), Some(Kind::Findings));
+    assert!(plan.transform(1).is_ok());
+}
+
+#[test]
+fn all_refusals_are_told_in_one_run() {
+    let mut orders = table("orders", &[("id", "integer"), ("who", "text"), ("at", "date")]);
+    orders.foreign_keys = vec![foreign_key("who", "users", "email")];
+    let mut users = users();
+    users.unique = vec![vec!["email".into()]];
+    users.columns[0].not_null = true;
+    let text = "[postgres.\"public.users\"]\nid = \"null\"\nemail = \"email\"\nnmae = \"name\"\n[postgres.\"public.orders\"]\nwho = \"name\"\nat = \"email\"\n[postgres.\"public.oders\"]\nx = \"keep\"\n[postgres.\"*.orders\"]\n\"i*\" = \"hash\"\n\"*d\" = \"redact\"\n[postgres.pg_largeobject]\n\"*\" = \"email\"\n";
+    let error = refused(text, &[users, orders]);
+    for part in [
+        "8 problems",
+        "t.toml:3: `null` does not fit",
+        "t.toml:4: `email` does not fit column `email` of public.users: the unique index",
+        "t.toml:5: `public.users` has no column `nmae`",
+        "t.toml:8: `email` does not fit column `at`",
+        "tied by foreign key",
+        "t.toml:9: there is no table `public.oders`",
+        "t.toml:12 and t.toml:13 are equally specific",
+        "t.toml:15: large objects can be",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn a_placeholder_is_uncovered_wherever_it_stands() {
+    for rule in ["\"?\"", "{ json = { \"$.a\" = \"keep\", \"$.b\" = \"?\" } }"] {
+        let about = table("t", &[("a", "jsonb")]);
+        let plan = plan(&format!("[postgres.\"public.t\"]\na = {rule}\n"), &[about]).unwrap();
+        assert_eq!(plan.coverage().count(Verdict::Uncovered), 1, "{rule}");
+        assert_eq!(plan.transform(0).err().map(|error| error.kind()), Some(Kind::Findings));
+        assert_eq!(plan.apply_one(0, 0, Some("{}")).unwrap_err().kind(), Kind::Findings);
+    }
+    let objects = rules("[postgres.pg_largeobject]\n\"*\" = \"?\"\n");
+    let plan = objects.postgres(&[], true, &key()).unwrap();
+    assert_eq!(plan.coverage().count(Verdict::Uncovered), 1);
+    assert!(plan.large_object_transform().is_err());
+}
+
+#[test]
+fn json_is_told_path_by_path() {
+    let text = "[postgres.\"public.t\"]\na = { json = { \"$.mail\" = \"email\", \"$.n\" = \"keep\", \"$.m.*\" = \"keep\", \"$\" = \"keep\" } }\n\"*\" = { each = { json = { \"$.x\" = \"keep\", \"$.y\" = \"hash\" } } }\n";
+    let about = table("t", &[("a", "jsonb"), ("b", "jsonb[]")]);
+    let coverage = plan(text, &[about]).unwrap().coverage();
+    let told = coverage.entries.iter().map(|entry| {
+        let at = entry.at.as_ref().map_or(0, Location::line);
+        format!(
+            "{} {} {at}{}",
+            entry.item,
+            entry.verdict.word(),
+            if entry.starred { " *" } else { "" }
+        )
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "a $.mail masked 3",
+            "a $.n kept 3",
+            "a $.m.* kept 3 *",
+            "a $ kept 3 *",
+            "a $.m.* (names) kept 3 *",
+            "b[] $.x kept 4 *",
+            "b[] $.y masked 4",
+        ]
+    );
 }
 
 #[test]

@@ -65,6 +65,6 @@ impl<'a> KeyObserver<'a> {
                 starred: false,
             }
         });
-        Coverage { entries: entries.collect(), remarks: Vec::new() }
+        Coverage { entries: entries.collect(), ..Coverage::default() }
     }
 }

@@ -302,14 +302,16 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// Reads all `*.toml` files of `folder`, in the order of their names. An empty folder gives
+    /// Reads all `*.toml` files of `folder` but `reviewed.toml`, in the order of their names. An empty folder gives
     /// an empty rule set, which covers nothing.
     pub fn load(folder: &Path) -> Result<Self> {
         let unread = || format!("the rules folder {} cannot be read", folder.display());
         let mut paths: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(folder).or_usage(unread)? {
             let path = entry.or_usage(unread)?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
+            let is_rules = path.extension().is_some_and(|extension| extension == "toml")
+                && path.file_name().is_none_or(|name| name != super::review::FILE);
+            if is_rules && path.is_file() {
                 paths.push(path);
             }
         }

@@ -61,6 +61,8 @@ pub(crate) fn column(name: &str, type_name: &str) -> Column {
         not_null: false,
         max_chars,
         spelling: spelling(element),
+        inherited: false,
+        serial: false,
     }
 }
 

@@ -1,5 +1,6 @@
-//! `pfdata rules check | preview | list`.
+//! `pfdata rules check | review | preview | list`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -28,9 +29,27 @@ enum Command {
         /// The environment
         #[arg(value_name = "ENV")]
         environment: String,
-        /// Rules that match nothing are findings too
+        /// Rules that match nothing are findings too, and places that a star keeps and
+        /// reviewed.toml does not list
         #[arg(long)]
         strict: bool,
+        /// Print the rules that lack, as a file in which every "?" is yours to decide
+        #[arg(long, conflicts_with = "strict")]
+        missing: bool,
+    },
+    /// List the places that stars keep as reviewed, in reviewed.toml
+    ///
+    /// A column, path or key that comes later is then a finding of `rules check --strict`, and
+    /// stops a snapshot of a set with "reviewed_only". Columns are judged by the catalog, the
+    /// paths of MongoDB by a sample of 2,000 documents of each collection, and the stars of Redis
+    /// sections and of JSON paths by themselves: what they find is not listed one by one.
+    Review {
+        /// The environment
+        #[arg(value_name = "ENV")]
+        environment: String,
+        /// Show what would change and write nothing
+        #[arg(short = 'n', long)]
+        dry_run: bool,
     },
     /// Show what the rules make of the first rows and documents
     Preview {
@@ -43,6 +62,9 @@ enum Command {
         /// Only this table or collection
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+        /// Show the values that rules keep; only on a terminal
+        #[arg(long)]
+        show_kept: bool,
     },
     /// List the transformers, their parameters and what they preserve
     List {
@@ -63,11 +85,17 @@ enum Command {
 /// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
-        Command::Check { environment, strict } => check(app, &environment, strict).await,
-        Command::Preview { environment, limit, only } => {
+        Command::Check { environment, missing: true, .. } => missing(app, &environment).await,
+        Command::Check { environment, strict, .. } => check(app, &environment, strict).await,
+        Command::Review { environment, dry_run } => review(app, &environment, dry_run).await,
+        Command::Preview { environment, limit, only, show_kept } => {
+            if show_kept && !std::io::stdout().is_terminal() {
+                return Err(Error::refused("--show-kept shows real data, and only to a terminal")
+                    .hint("without it, kept values show as ‹kept›"));
+            }
             let (_, environment) = app.environment(Some(&environment))?;
             environment.refuse_unbuilt(JobKind::Rules, None)?;
-            preview(app, &coverage::preview(&environment, limit, &only).await?)
+            preview(app, &coverage::preview(&environment, limit, &only, show_kept).await?)
         }
         Command::List { name } => list(app, name.as_deref()),
         Command::Scan { .. } => Err(Error::not_built("`rules scan`")),
@@ -82,6 +110,7 @@ struct CheckDocument<'a> {
     kept: u64,
     uncovered: u64,
     places: Vec<Place<'a>>,
+    unreviewed: &'a [String],
     remarks: &'a [String],
 }
 
@@ -111,9 +140,10 @@ impl<'a> Place<'a> {
 async fn check(app: &App, name: &str, strict: bool) -> Result<Outcome> {
     let (_, environment) = app.environment(Some(name))?;
     environment.refuse_unbuilt(JobKind::Rules, None)?;
-    let coverage = coverage::check(&environment).await?;
+    let checked = coverage::check(&environment).await?;
+    let (coverage, unreviewed) = (&checked.coverage, &checked.unreviewed);
     let complete = coverage.uncovered().next().is_none();
-    let passed = complete && (!strict || coverage.remarks.is_empty());
+    let passed = complete && (!strict || (coverage.remarks.is_empty() && unreviewed.is_empty()));
     if app.printer.json {
         let document = CheckDocument {
             environment: &environment.name,
@@ -122,16 +152,18 @@ async fn check(app: &App, name: &str, strict: bool) -> Result<Outcome> {
             kept: coverage.count(Verdict::Kept),
             uncovered: coverage.count(Verdict::Uncovered),
             places: coverage.entries.iter().map(Place::of).collect(),
+            unreviewed,
             remarks: &coverage.remarks,
         };
         app.printer.document("rules-check", &document)?;
     } else {
-        app.printer.answer(&text(&coverage))?;
+        let unreviewed: &[String] = if strict { unreviewed } else { &[] };
+        app.printer.answer(&text(coverage, unreviewed))?;
     }
     Ok(if passed { Outcome::Done } else { Outcome::Findings })
 }
 
-fn text(coverage: &Coverage) -> String {
+fn text(coverage: &Coverage, unreviewed: &[String]) -> String {
     let mut table = Table::new(&["STORE", "PLACE", "ITEM", "VERDICT", "RULE", "AT"]);
     let places: Vec<Place<'_>> = coverage.entries.iter().map(Place::of).collect();
     for place in places {
@@ -152,6 +184,9 @@ fn text(coverage: &Coverage) -> String {
     for remark in &coverage.remarks {
         text.push_str(&format!("\nnote: {remark}"));
     }
+    for place in unreviewed {
+        text.push_str(&format!("\nnot reviewed: {place} is kept by a star"));
+    }
     text.push_str(&format!(
         "\n\n{} masked, {} kept, {} uncovered",
         coverage.count(Verdict::Masked),
@@ -159,6 +194,47 @@ fn text(coverage: &Coverage) -> String {
         coverage.count(Verdict::Uncovered)
     ));
     text
+}
+
+/// Prints the rules that lack.
+async fn missing(app: &App, name: &str) -> Result<Outcome> {
+    let (_, environment) = app.environment(Some(name))?;
+    environment.refuse_unbuilt(JobKind::Rules, None)?;
+    let missing = coverage::check(&environment).await?.missing;
+    if app.printer.json {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            environment: &'a str,
+            missing: Option<&'a str>,
+        }
+        let document = Document { environment: &environment.name, missing: missing.as_deref() };
+        app.printer.document("rules-missing", &document)?;
+    } else if let Some(text) = &missing {
+        app.printer.answer(text)?;
+    }
+    Ok(if missing.is_none() { Outcome::Done } else { Outcome::Findings })
+}
+
+/// Writes down what was reviewed.
+async fn review(app: &App, name: &str, dry_run: bool) -> Result<Outcome> {
+    let (_, environment) = app.environment(Some(name))?;
+    environment.refuse_unbuilt(JobKind::Rules, None)?;
+    let review = coverage::review(&environment, !dry_run).await?;
+    if app.printer.json {
+        app.printer.document("rules-review", &review)?;
+        return Ok(Outcome::Done);
+    }
+    let mut text = String::new();
+    for (sign, places) in [("+", &review.added), ("-", &review.removed)] {
+        for place in places {
+            text.push_str(&format!("{sign} {place}\n"));
+        }
+    }
+    let (file, places) = (review.file.display(), review.places);
+    let would = if dry_run { "would list" } else { "lists" };
+    text.push_str(&format!("{file} {would} {places} places of {}", environment.name));
+    app.printer.answer(&text)?;
+    Ok(Outcome::Done)
 }
 
 fn preview(app: &App, shown: &[coverage::Preview]) -> Result<Outcome> {

@@ -120,6 +120,7 @@ const SET: &[Key] = &[
     parsed("jobs"),
     text("compression"),
     parsed("from_replica"),
+    parsed("reviewed_only"),
     object(
         "retention",
         &[

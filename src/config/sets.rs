@@ -33,6 +33,8 @@ pub struct SetOptions {
     pub jobs: usize,
     /// How parts are compressed.
     pub compression: Compression,
+    /// Whether it stops at a place that a star keeps and `reviewed.toml` does not list.
+    pub reviewed_only: bool,
     /// Whether a replica is read.
     pub from_replica: bool,
     /// How long its snapshots are kept; `None` keeps all.
@@ -110,12 +112,18 @@ fn read_set(reader: Reader<'_>, name: &str) -> Result<SetOptions> {
     if !reader.resolves() {
         repository::check(reader, &at("repository"))?;
     }
+    let anonymize = read_anonymize(reader, name, &at("anonymize"))?;
+    let reviewed_only = reader.flag(&at("reviewed_only"))?.unwrap_or(false);
+    if reviewed_only && !anonymize {
+        return Err(reader.wrong(&at("reviewed_only"), "false: no rules are applied in this set"));
+    }
     let compression = reader.parsed(&at("compression"), COMPRESSION, |text| text.parse().ok())?;
     // A thousand workers are no setting but a mistake.
     let jobs = reader.number(&at("jobs"), 1..=256)?;
     Ok(SetOptions {
         name: name.to_owned(),
-        anonymize: read_anonymize(reader, name, &at("anonymize"))?,
+        anonymize,
+        reviewed_only,
         schedule: cron(reader, &at("schedule"))?,
         jobs: jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or_else(default_jobs),
         compression: compression.unwrap_or_default(),

@@ -1,15 +1,19 @@
 //! What the rules say about a live environment: `rules check` and `rules preview`.
 //!
 //! Postgres is judged by its catalog. Documents and keys have no schema, so that a sample of them
-//! is looked at; a snapshot judges every one. Original values never leave this room: a preview
-//! holds what the rules make of them.
+//! is looked at; a snapshot judges every one. Original values do not leave this room: a preview
+//! holds what the rules make of them, and a sign where they keep them, unless a terminal asks.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::rules;
+use crate::anonymize::mongodb::MongodbPlan;
 use crate::anonymize::redis::functions_left_out;
-use crate::anonymize::{Coverage, Key, RuleSet};
+use crate::anonymize::{Coverage, Key, Reviewed, RuleSet, missing, review};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Raw};
@@ -23,6 +27,9 @@ const SAMPLE: usize = 2_000;
 /// How many bytes of documents of a collection are enough, however few documents they are.
 const SAMPLE_BYTES: u64 = 64 << 20;
 
+/// What stands for a value that a rule keeps.
+const KEPT: &str = "‹kept›";
+
 /// A place before and after, as far as it may be shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct Preview {
@@ -34,44 +41,127 @@ pub struct Preview {
     pub masked: serde_json::Value,
 }
 
-/// Which places the rules cover.
-pub async fn check(environment: &Environment) -> Result<Coverage> {
-    let (rules, key) = rules::load(environment)?;
-    let mut coverage = Coverage::default();
-    for store in environment.stores() {
-        coverage.merge(match store {
-            StoreKind::Postgres => check_postgres(environment, &rules, &key).await?,
-            StoreKind::Mongodb => check_mongodb(environment, &rules, &key).await?,
-            StoreKind::Redis => check_redis(environment, &rules, &key).await?,
-        });
-    }
-    Ok(coverage)
+/// What the rules say about an environment.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// By place.
+    pub coverage: Coverage,
+    /// The places that a star keeps, as `reviewed.toml` lists them.
+    pub starred: BTreeSet<String>,
+    /// Those of them that it does not list.
+    pub unreviewed: Vec<String>,
+    /// The rules that lack, as a file to complete.
+    pub missing: Option<String>,
 }
 
-fn missing(store: StoreKind) -> Error {
+/// What `rules review` wrote.
+#[derive(Debug, Serialize)]
+pub struct Review {
+    /// The file.
+    pub file: PathBuf,
+    /// How many places it lists for the environment.
+    pub places: usize,
+    /// Those that are new.
+    pub added: Vec<String>,
+    /// Those that are gone.
+    pub removed: Vec<String>,
+}
+
+/// Which places the rules cover.
+pub async fn check(environment: &Environment) -> Result<Checked> {
+    let (rules, key) = rules::load(environment)?;
+    let (mut checked, mut sections) = (Checked::default(), Vec::new());
+    for store in environment.stores() {
+        let (coverage, starred) = match store {
+            StoreKind::Postgres => {
+                let (coverage, lacking) = check_postgres(environment, &rules, &key).await?;
+                sections.push(lacking);
+                let starred = review::starred(&coverage);
+                (coverage, starred)
+            }
+            StoreKind::Mongodb => check_mongodb(environment, &rules, &key).await?,
+            StoreKind::Redis => {
+                let coverage = check_redis(environment, &rules, &key).await?;
+                let starred = review::starred(&coverage);
+                (coverage, starred)
+            }
+        };
+        checked.coverage.merge(coverage);
+        checked.starred.extend(starred);
+    }
+    sections.push(missing::mongodb(&checked.coverage));
+    sections.push(missing::redis(&checked.coverage));
+    checked.missing = missing::file(&sections);
+    let listed = rules::reviewed(environment)?.of(&environment.name);
+    checked.unreviewed = checked.starred.difference(&listed).cloned().collect();
+    Ok(checked)
+}
+
+/// Lists the places that stars keep as reviewed; `write` says whether to write it down.
+pub async fn review(environment: &Environment, write: bool) -> Result<Review> {
+    let starred = check(environment).await?.starred;
+    let folder = rules::folder(environment)?;
+    let listed = Reviewed::load(&folder)?.of(&environment.name);
+    let file = folder.join(review::FILE);
+    let before = review::text(&folder)?;
+    let after = review::rewritten(&before, &environment.name, &starred)?;
+    if write && after != before {
+        crate::repository::files::replace(&file, after.as_bytes())?;
+    }
+    Ok(Review {
+        file,
+        places: starred.len(),
+        added: starred.difference(&listed).cloned().collect(),
+        removed: listed.difference(&starred).cloned().collect(),
+    })
+}
+
+fn no_store(store: StoreKind) -> Error {
     Error::usage(format!("there is no {store}"))
 }
 
-async fn check_postgres(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
-    let endpoint = environment.postgres()?.ok_or_else(|| missing(StoreKind::Postgres))?;
+async fn check_postgres(
+    environment: &Environment,
+    rules: &RuleSet,
+    key: &Key,
+) -> Result<(Coverage, String)> {
+    let endpoint = environment.postgres()?.ok_or_else(|| no_store(StoreKind::Postgres))?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
-    Ok(rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?.coverage())
+    let plan = rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?;
+    Ok((plan.coverage(), missing::postgres(&catalog.tables, &plan, key)))
 }
 
-async fn check_mongodb(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
-    let endpoint = environment.mongodb()?.ok_or_else(|| missing(StoreKind::Mongodb))?;
+async fn check_mongodb(
+    environment: &Environment,
+    rules: &RuleSet,
+    key: &Key,
+) -> Result<(Coverage, BTreeSet<String>)> {
+    let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
     let source = mongodb::Source::open(&endpoint, mongodb::SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
     let plan = rules.mongodb(&shapes, key)?;
     let mut coverage = plan.coverage();
-    for (at, position) in positions.into_iter().enumerate().filter(|(_, at)| *at < shapes.len()) {
+    let seen = observed(&source, &plan, &positions, shapes.len()).await?;
+    // The rules tell what they cover; the documents tell what they do not.
+    coverage.entries.extend(seen.uncovered().cloned());
+    Ok((coverage, review::starred(&seen)))
+}
+
+/// What the rules say about the paths of a sample of documents.
+pub async fn observed(
+    source: &mongodb::Source,
+    plan: &MongodbPlan,
+    positions: &[usize],
+    collections: usize,
+) -> Result<Coverage> {
+    let mut seen = Coverage::default();
+    for (at, &position) in positions.iter().enumerate().filter(|(_, at)| **at < collections) {
         let mut observer = plan.observer(position)?;
-        sample(&source, at, SAMPLE, |block| observer.observe(block.bytes())).await?;
-        // The rules tell what they cover; the documents tell what they do not.
-        coverage.entries.extend(observer.finish().uncovered().cloned());
+        sample(source, at, SAMPLE, |block| observer.observe(block.bytes())).await?;
+        seen.merge(observer.finish());
     }
-    Ok(coverage)
+    Ok(seen)
 }
 
 /// How much of a collection has been looked at.
@@ -130,7 +220,7 @@ async fn sample(
 }
 
 async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
-    let endpoint = environment.redis()?.ok_or_else(|| missing(StoreKind::Redis))?;
+    let endpoint = environment.redis()?.ok_or_else(|| no_store(StoreKind::Redis))?;
     let plan = rules.redis(key)?;
     let mut coverage = plan.coverage();
     let mut observer = plan.observer();
@@ -150,44 +240,58 @@ pub async fn preview(
     environment: &Environment,
     limit: usize,
     only: &[String],
+    show_kept: bool,
 ) -> Result<Vec<Preview>> {
     let (rules, key) = rules::load(environment)?;
-    let mut shown = Vec::new();
+    let (mut shown, wanted) = (Vec::new(), Wanted { limit, only, show_kept });
     if environment.stores().contains(&StoreKind::Postgres) {
-        preview_postgres(environment, &rules, &key, limit, only, &mut shown).await?;
+        preview_postgres(environment, &rules, &key, wanted, &mut shown).await?;
     }
     if environment.stores().contains(&StoreKind::Mongodb) {
-        preview_mongodb(environment, &rules, &key, limit, only, &mut shown).await?;
+        preview_mongodb(environment, &rules, &key, wanted, &mut shown).await?;
     }
     Ok(shown)
 }
 
-fn wanted(only: &[String], place: &str) -> bool {
-    only.is_empty() || only.iter().any(|name| name == place)
+/// What a preview was asked for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    limit: usize,
+    only: &'a [String],
+    show_kept: bool,
+}
+
+impl Wanted<'_> {
+    fn names(&self, place: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == place)
+    }
 }
 
 async fn preview_postgres(
     environment: &Environment,
     rules: &RuleSet,
     key: &Key,
-    limit: usize,
-    only: &[String],
+    wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
-    let endpoint = environment.postgres()?.ok_or_else(|| missing(StoreKind::Postgres))?;
+    let endpoint = environment.postgres()?.ok_or_else(|| no_store(StoreKind::Postgres))?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
     let plan = rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?;
     for (at, table) in catalog.tables.iter().enumerate() {
         let place = table.full_name();
-        if !wanted(only, &place) && !wanted(only, &table.name) {
+        if !wanted.names(&place) && !wanted.names(&table.name) {
             continue;
         }
-        let rows = crate::store::postgres::sample::first_rows(&client, table, limit).await?;
+        let rows = crate::store::postgres::sample::first_rows(&client, table, wanted.limit).await?;
         for row in rows {
             let mut masked = serde_json::Map::new();
             for (column, value) in row.iter().enumerate() {
-                let value = plan.apply_one(at, column, value.as_deref())?;
+                let value = match value.as_deref() {
+                    Some(_) if !wanted.show_kept && plan.keeps(at, column) => Some(KEPT.to_owned()),
+                    value if wanted.show_kept => plan.apply_one(at, column, value)?,
+                    value => plan.preview_one(at, column, value, key)?,
+                };
                 masked.insert(table.columns[column].name.clone(), value.into());
             }
             shown.push(Preview {
@@ -204,24 +308,26 @@ async fn preview_mongodb(
     environment: &Environment,
     rules: &RuleSet,
     key: &Key,
-    limit: usize,
-    only: &[String],
+    wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
-    let endpoint = environment.mongodb()?.ok_or_else(|| missing(StoreKind::Mongodb))?;
+    let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
     let source = mongodb::Source::open(&endpoint, mongodb::SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
     let plan = rules.mongodb(&shapes, key)?;
     for (at, position) in positions.into_iter().enumerate().filter(|(_, at)| *at < shapes.len()) {
         let place = &shapes[position].name;
-        if !wanted(only, place) {
+        if !wanted.names(place) {
             continue;
         }
-        let mut left = limit;
-        sample(&source, at, limit, |block| {
+        let mut left = wanted.limit;
+        sample(&source, at, wanted.limit, |block| {
             for document in documents(block.bytes()).take(left) {
                 left -= 1;
-                let masked = plan.apply_one(position, document?)?;
+                let masked = match wanted.show_kept {
+                    true => plan.apply_one(position, document?)?,
+                    false => plan.preview_one(position, document?, key)?,
+                };
                 let masked = crate::store::mongodb::extended_json::of_bytes(&masked)?;
                 shown.push(Preview { store: StoreKind::Mongodb, place: place.clone(), masked });
             }

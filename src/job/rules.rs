@@ -1,17 +1,28 @@
 //! Loading an environment's rules and key.
 
-use crate::anonymize::{Key, RuleSet};
+use std::path::PathBuf;
+
+use crate::anonymize::{Key, Reviewed, RuleSet};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 
 /// The rules and the key that a masked snapshot of `environment` is taken under.
 pub fn load(environment: &Environment) -> Result<(RuleSet, Key)> {
-    let folder = environment.rules_folder()?.ok_or_else(|| {
+    let rules = RuleSet::load(&folder(environment)?)?;
+    Ok((rules, key(environment)?))
+}
+
+/// The folder of the rules.
+pub fn folder(environment: &Environment) -> Result<PathBuf> {
+    environment.rules_folder()?.ok_or_else(|| {
         Error::usage(format!("`{}` has no rules", environment.name))
             .hint("write them to `anonymizers/*.toml`, or name a folder as `data.anonymize.rules`")
-    })?;
-    let rules = RuleSet::load(&folder)?;
-    Ok((rules, key(environment)?))
+    })
+}
+
+/// What was reviewed.
+pub fn reviewed(environment: &Environment) -> Result<Reviewed> {
+    Reviewed::load(&folder(environment)?)
 }
 
 /// The key alone.

@@ -57,6 +57,10 @@ pub struct Column {
     pub max_chars: Option<u32>,
     /// How the server writes the values, or the elements, of what the type comes down to.
     pub spelling: Spelling,
+    /// Whether the table has it from a partitioned or inheritance parent.
+    pub inherited: bool,
+    /// Whether the server numbers it: an identity or serial column.
+    pub serial: bool,
 }
 
 /// What a Postgres type says of how its values are written beyond their family: a value written

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::{Session, SnapshotPlan, StoreRead};
 use crate::anonymize::mongodb::MongodbPlan;
+use crate::anonymize::review;
 use crate::error::{Error, OrFail, Result};
-use crate::job::Queue;
+use crate::job::{Queue, coverage};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
@@ -76,10 +77,15 @@ async fn once(
     let (shapes, positions) = source.with_documents();
     let rules = match &plan.ruled {
         Some(ruled) => {
-            let mut plan = ruled.rules.mongodb(&shapes, &ruled.key)?;
-            plan.coverage().require_complete()?;
-            tell_spellings_apart(source, &mut plan, &positions).await?;
-            Some(Masking { plan, positions })
+            let mut masking = ruled.rules.mongodb(&shapes, &ruled.key)?;
+            masking.coverage().require_complete()?;
+            if plan.reviewed_only() {
+                // The paths of a collection show only in its documents: a sample is looked at.
+                let seen = coverage::observed(source, &masking, &positions, shapes.len()).await?;
+                plan.require_reviewed(&review::starred(&seen))?;
+            }
+            tell_spellings_apart(source, &mut masking, &positions).await?;
+            Some(Masking { plan: masking, positions })
         }
         None => None,
     };

@@ -1,8 +1,8 @@
 //! What a snapshot will hold, decided before anything is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::anonymize::{Key, RuleSet};
+use crate::anonymize::{Key, Reviewed, RuleSet};
 use crate::config::policy::{self, Clearance, Ruling};
 use crate::config::sets::RAW;
 use crate::config::{Compression, Environment, JobKind, SetSettings};
@@ -73,6 +73,23 @@ impl SnapshotPlan {
 pub(super) struct Ruled {
     pub(super) rules: RuleSet,
     pub(super) key: Key,
+    /// What was reviewed, where the set takes nothing else.
+    pub(super) reviewed: Option<Reviewed>,
+}
+
+impl SnapshotPlan {
+    /// Fails at places that a star keeps and nobody has reviewed, where the set asks for it.
+    pub(super) fn require_reviewed(&self, starred: &BTreeSet<String>) -> Result<()> {
+        match self.ruled.as_ref().and_then(|ruled| ruled.reviewed.as_ref()) {
+            Some(reviewed) => reviewed.require(&self.environment.name, starred),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the set takes nothing that was not reviewed.
+    pub(super) fn reviewed_only(&self) -> bool {
+        self.ruled.as_ref().is_some_and(|ruled| ruled.reviewed.is_some())
+    }
 }
 
 /// The default set: masked from a live environment, as it is from any other.
@@ -101,7 +118,7 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
     let whole = stores.len() == all.len() && request.only.is_empty() && request.exclude.is_empty();
     let known = Known::read(&environment)?;
     classes::settled(&known.shelf, &environment)?;
-    let ruled = if set.anonymize { Some(rules_of(&environment)?) } else { None };
+    let ruled = if set.anonymize { Some(rules_of(&environment, &set)?) } else { None };
     let jobs = request.jobs.unwrap_or(set.jobs);
     let codec = request.compression.unwrap_or(set.compression);
     let held_raw = stores.iter().filter(|store| known.held(**store, None) == Clearance::Raw);
@@ -117,6 +134,9 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
     match &ruled {
         Some(ruled) => view.action("mask", None, format!("rules {}", &ruled.rules.digest()[..12])),
         None => view.action("keep", None, "no rules are applied"),
+    }
+    for warning in ruled.iter().flat_map(|ruled| ruled.rules.warnings()) {
+        view.remark(warning);
     }
     if ruled.is_some() {
         view.remark(STRUCTURE);
@@ -201,7 +221,11 @@ pub fn chosen(
     Ok(all.iter().copied().filter(|store| wanted.contains(store)).collect())
 }
 
-fn rules_of(environment: &Environment) -> Result<Ruled> {
+fn rules_of(environment: &Environment, set: &SetSettings) -> Result<Ruled> {
     let (rules, key) = crate::job::rules::load(environment)?;
-    Ok(Ruled { rules, key })
+    let reviewed = match set.reviewed_only {
+        true => Some(crate::job::rules::reviewed(environment)?),
+        false => None,
+    };
+    Ok(Ruled { rules, key, reviewed })
 }

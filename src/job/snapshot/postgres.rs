@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{Ruled, Session, SnapshotPlan, StoreRead, count};
 use crate::anonymize::postgres::PostgresPlan;
+use crate::anonymize::review;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, OrFail, Result};
 use crate::job::Queue;
@@ -48,7 +49,9 @@ pub(super) async fn read(
         Some(ruled) => {
             refuse_credentials(&source.catalog().credentials)?;
             let mut rules = Masking::lay(plan, ruled, &source).await?;
-            rules.plan.coverage().require_complete()?;
+            let coverage = rules.plan.coverage();
+            coverage.require_complete()?;
+            plan.require_reviewed(&review::starred(&coverage))?;
             rules.try_out(&source).await?;
             rules.tell_spellings_apart(&source).await?;
             Some(rules)

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{Session, SnapshotPlan, StoreRead};
 use crate::anonymize::redis::functions_left_out;
+use crate::anonymize::review;
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Result};
 use crate::pipeline::digest::RecordFormat;
@@ -33,7 +34,11 @@ pub(super) async fn read(
     let started = Instant::now();
     let endpoint = endpoint(plan)?;
     let rules = match &plan.ruled {
-        Some(ruled) => Some(ruled.rules.redis(&ruled.key)?),
+        Some(ruled) => {
+            let rules = ruled.rules.redis(&ruled.key)?;
+            plan.require_reviewed(&review::starred(&rules.coverage()))?;
+            Some(rules)
+        }
         None => None,
     };
     let transform: Box<dyn KeyTransform> = match &rules {

@@ -240,6 +240,8 @@ fn column(row: &Row, types: &Types) -> Column {
         not_null: not_null || resolved.not_null,
         max_chars: resolved.max_chars,
         spelling: resolved.spelling,
+        inherited: row.get("inherited"),
+        serial: row.get("serial"),
     }
 }
 
