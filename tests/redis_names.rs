@@ -15,7 +15,7 @@ use redis_support::{Server, load, picture, render, run, snapshot, unruled};
 
 fn ruled(rules: &str) -> Result<Box<dyn KeyTransform>> {
     let rules = RuleSet::parse(&[("t.toml".to_owned(), format!("version = 1\n{rules}"))])?;
-    let key = Key::new(&Secret::new("a key of these tests: 7d0a91c2e4f84b6c95d3"))?;
+    let key = Key::new(&Secret::new("0fT3vLq8YbXw2RzKc6HnUe9MsAj5DgPi7WkQo1VtSrE"))?;
     rules.redis(&key)?.transform()
 }
 

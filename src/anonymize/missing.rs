@@ -14,6 +14,7 @@ use super::postgres::{LARGE_OBJECTS, PostgresPlan};
 use super::postgres_checks as checks;
 use super::postgres_decide::Tables;
 use super::pseudonym::Key;
+use super::rows::RowRecord;
 use super::rules::RuleSet;
 use crate::store::StoreKind;
 use crate::store::shape::{BaseType, Column, Table};
@@ -198,8 +199,11 @@ fn fits(table: &Table, column: &Column, rule: &str, unique: bool, key: &Key) -> 
     };
     let room = column.max_chars.map(|chars| chars as usize);
     let action = Action::compile(&rule.rule, key, Site { place: "proposal", room });
-    action.is_ok_and(|action| checks::column(table, column, rule, &action).is_ok())
-        && (!unique || checks::stays_unique(column, rule, key).unwrap_or(false))
+    let fits = |mut action: Action| {
+        checks::column(table, column, rule, &action).is_ok()
+            && RowRecord::of(table, column, &mut action).is_ok()
+    };
+    action.is_ok_and(fits) && (!unique || checks::stays_unique(column, rule, key).unwrap_or(false))
 }
 
 /// What a column is: `character varying(120) not null unique`.

@@ -250,10 +250,13 @@ fn choose<'a>(
     }
 }
 
+/// A table and a column of it, by their positions.
+type Position = (usize, usize);
+
 /// Gives referencing columns without a rule that of the column they refer to, and so on along the
 /// keys; a circle in which nobody has a rule stays without.
 pub(crate) fn follow(tables: &Tables<'_>, decisions: &mut Decisions<'_>) {
-    let mut waiting: Vec<((usize, usize), Vec<((usize, usize), String)>)> = Vec::new();
+    let mut waiting: Vec<(Position, Vec<(Position, String)>)> = Vec::new();
     for (at, (table, decided)) in tables.tables.iter().zip(&*decisions).enumerate() {
         let columns = table.columns.iter().zip(decided).enumerate();
         for (index, (column, _)) in columns.filter(|(_, (_, decided))| decided.is_none()) {

@@ -139,7 +139,7 @@ pub fn rewritten(text: &str, environment: &str, places: &BTreeSet<String>) -> Re
         return check(format!("{text}{gap}{list}"));
     };
     let rest = lines.get(begin + 1..).unwrap_or_default();
-    let length = rest.iter().position(|line| is_header(&line)).unwrap_or(rest.len());
+    let length = rest.iter().position(is_header).unwrap_or(rest.len());
     // What stands above the next list belongs to that one.
     let body = rest.get(..length).unwrap_or_default();
     let own = body.iter().rposition(|line| {

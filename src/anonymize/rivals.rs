@@ -11,6 +11,7 @@ use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
 use super::transformers::Form;
 use crate::error::{Error, Result};
+use crate::store::shape::Spelled;
 
 /// A column whose unique index may tell apart what its rule takes for equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,20 @@ pub struct SpelledColumn {
     pub ignores_punctuation: bool,
     /// Whether the type itself compares without regard to case.
     folds: bool,
+}
+
+impl SpelledColumn {
+    /// What the store is asked for.
+    pub fn spelled(&self) -> Spelled<'_> {
+        Spelled { name: &self.name, ignores_punctuation: self.ignores_punctuation }
+    }
+}
+
+impl SpelledPath {
+    /// What the store is asked for.
+    pub fn spelled(&self) -> Spelled<'_> {
+        Spelled { name: &self.path, ignores_punctuation: self.ignores_punctuation }
+    }
 }
 
 type Domain = [u32; 8];

@@ -6,19 +6,7 @@ use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
 use super::transformers::{Form, Length, redact};
 use crate::error::Result;
-
-/// Values that a rule would write into a column; null is one too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
-    /// The column.
-    pub column: String,
-    /// Its type, as the server formats it.
-    pub type_name: String,
-    /// The rule's place in its file.
-    pub at: String,
-    /// The values.
-    pub values: Vec<Option<String>>,
-}
+use crate::store::shape::Sample;
 
 /// So many pseudonyms show whether a check holds for them.
 const PSEUDONYMS: usize = 3;

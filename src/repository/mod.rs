@@ -7,6 +7,7 @@ pub mod class;
 mod contradictions;
 pub mod facts;
 pub mod files;
+pub mod gate;
 pub mod id;
 pub mod lease;
 pub mod manifest;

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::files::{self, NewFile};
+use super::gate::Gate;
 use super::manifest::{Part, PartKind};
 use super::names;
 use crate::config::Compression;
@@ -43,6 +44,7 @@ pub struct PartSpec {
 
 /// A part being written; dropping it leaves nothing behind.
 pub struct PartWriter {
+    gate: Gate,
     spec: PartSpec,
     encoder: Encoder<Hashing<BufWriter<NewFile>>>,
     plain: Sha256,
@@ -53,14 +55,16 @@ pub struct PartWriter {
 
 impl PartWriter {
     /// Begins a part in the snapshot's folder; its codec is the one that the path tells, at the
-    /// level of `codec`.
-    pub fn create(folder: &Path, spec: PartSpec, codec: Compression) -> Result<Self> {
+    /// level of `codec`. Nothing is written once `gate` is closed.
+    pub fn create(gate: &Gate, folder: &Path, spec: PartSpec, codec: Compression) -> Result<Self> {
+        let _pass = gate.enter()?;
         let file = NewFile::create(&folder.join(&spec.path))?;
         let hashing = Hashing::new(BufWriter::with_capacity(FILE_BUFFER_BYTES, file));
         let codec = if spec.path.ends_with(codec.suffix()) { codec } else { Compression::None };
         let encoder = codec.encoder(hashing).or_fail(|| "cannot start the compressor")?;
         let plain = Sha256::new();
         Ok(Self {
+            gate: gate.clone(),
             spec,
             encoder,
             plain,
@@ -93,7 +97,8 @@ impl PartWriter {
 
     /// Makes the file visible and says what it is; the digest is that of its records.
     pub fn finish(self) -> Result<(Part, ContentDigest)> {
-        let Self { spec, encoder, plain, bytes_plain, records, digest } = self;
+        let Self { gate, spec, encoder, plain, bytes_plain, records, digest } = self;
+        let _pass = gate.enter()?;
         let path = Path::new(&spec.path);
         let mut hashing = encoder.finish().map_err(|error| files::write_error(&error, path))?;
         hashing.flush().map_err(|error| files::write_error(&error, path))?;
@@ -119,6 +124,7 @@ impl PartWriter {
 
 impl BlockSink for PartWriter {
     fn write(&mut self, block: &Block<Cleared>) -> Result<()> {
+        let _pass = self.gate.enter()?;
         self.append(block)
     }
 }

@@ -141,6 +141,28 @@ pub struct ForeignKey {
     pub target_columns: Vec<String>,
 }
 
+/// A column or a path of which the spellings are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spelled<'a> {
+    /// The column's name, or the path with dots.
+    pub name: &'a str,
+    /// Whether punctuation makes no difference either.
+    pub ignores_punctuation: bool,
+}
+
+/// Values that are tried in a column before anything is stored; null is one too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The column.
+    pub column: String,
+    /// Its type, as the server formats it.
+    pub type_name: String,
+    /// Where the decision stands that makes such values.
+    pub at: String,
+    /// The values.
+    pub values: Vec<Option<String>>,
+}
+
 /// A MongoDB collection (or view) of the environment's database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {

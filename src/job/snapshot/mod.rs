@@ -14,7 +14,7 @@ pub use plan::{Request, SnapshotPlan, chosen, default_set, plan, previous};
 use session::Session;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ use crate::anonymize::Coverage;
 use crate::config::policy;
 use crate::error::{Error, Result};
 use crate::pipeline::progress::{Meter, Progress};
+use crate::repository::gate::Gate;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Part, Place, StoreManifest};
 use crate::repository::process::Holder;
@@ -74,6 +75,9 @@ pub struct Record {
     pub plan: serde_json::Value,
 }
 
+/// How long a job that is given up waits for its writers; each has one block at hand.
+const WRITERS_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Takes the snapshot. Whatever ends it early (an error, a signal, a crash) leaves no snapshot.
 pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary> {
     let started = Instant::now();
@@ -111,11 +115,18 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
     let journal = Journal::begin(&root, &environment, &job, &record)?;
+    let gate = Gate::default();
     let guard = super::OnDrop::new({
-        let (journal, record) = (journal.clone(), record);
-        move || abandon(&journal, &record, Outcome::Failed)
+        let (gate, journal, record) = (gate.clone(), journal.clone(), record);
+        move || {
+            if !gate.close(WRITERS_PATIENCE) {
+                tracing::warn!("a writer of the snapshot does not end; its file may stay");
+            }
+            abandon(&journal, &record, Outcome::Failed);
+        }
     });
-    let summary = read_all(&plan, folder, &snapshot, created, &journal, known, progress).await;
+    let place = (folder, gate);
+    let summary = read_all(&plan, place, &snapshot, created, &journal, known, progress).await;
     let summary = summary.and_then(|(manifest, steps)| {
         // Whoever took the lease over meanwhile has taken this job for dead, and its parts away.
         lease.as_ref().map_or(Ok(()), Lease::still_held)?;
@@ -142,7 +153,7 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
 
 async fn read_all(
     plan: &SnapshotPlan,
-    folder: PathBuf,
+    place: (PathBuf, Gate),
     snapshot: &str,
     created: Timestamp,
     journal: &Journal,
@@ -169,7 +180,7 @@ async fn read_all(
         redis.as_ref().map(|source| source.identity()),
     ];
     let raw = session::raw_stores(plan, known, identities.into_iter().flatten())?;
-    let (session, clearance) = session::begin(plan, folder, journal, known, raw)?;
+    let (session, clearance) = session::begin(plan, place, journal, known, raw)?;
     let read = tokio::try_join!(
         super::when_some(postgres, |source| postgres::read(
             plan,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Session, SnapshotPlan, StoreRead};
+use super::{Session, SnapshotPlan, StoreRead, WRITERS_PATIENCE};
 use crate::anonymize::mongodb::MongodbPlan;
 use crate::anonymize::review;
 use crate::error::{Error, OrFail, Result};
@@ -48,8 +48,9 @@ pub(super) async fn read(
 ) -> Result<StoreRead> {
     let started = Instant::now();
     let mut source = Arc::new(source);
-    for attempt in 1..=ATTEMPTS_MAX {
-        let read = once(plan, session, &source, &meter).await;
+    for number in 1..=ATTEMPTS_MAX {
+        let attempt = session.attempt();
+        let read = once(plan, &attempt, &source, &meter).await;
         let again = match &read {
             Ok(_) => !source.verify_unchanged().await?,
             Err(_) => source.lost().is_some(),
@@ -59,9 +60,19 @@ pub(super) async fn read(
             meter.finish();
             return Ok(StoreRead::new(manifest, started, places, session.jobs));
         }
-        tracing::warn!(attempt, "the collections changed while they were read; reading them again");
+        tracing::warn!(
+            attempt = number,
+            "the collections changed while they were read; reading them again"
+        );
         let folder = session.folder.join("mongodb");
-        super::super::blocking(move || files::remove_folder(&folder)).await?;
+        crate::job::blocking(move || {
+            // Writers of this attempt may still be at their last block.
+            if !attempt.gate.close(WRITERS_PATIENCE) {
+                return Err(Error::failed("a writer of an earlier attempt does not end"));
+            }
+            files::remove_folder(&folder)
+        })
+        .await?;
         source = Arc::new(open(plan).await?);
     }
     Err(Error::failed("the collections of mongodb changed during each of three attempts")
@@ -166,7 +177,7 @@ async fn tell_spellings_apart(
             continue;
         };
         for place in plan.spelled(*position)? {
-            let texts = source.spellings(at, &place).await?;
+            let texts = source.spellings(at, place.spelled()).await?;
             if !texts.is_empty() {
                 found.push((place, texts));
             }

@@ -132,7 +132,7 @@ impl Masking {
         let mut found = Vec::new();
         for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
             for place in self.plan.spelled(*position)? {
-                let texts = source.spellings(table, &place).await?;
+                let texts = source.spellings(table, place.spelled()).await?;
                 if !texts.is_empty() {
                     found.push((place, texts));
                 }
@@ -176,7 +176,7 @@ async fn schema(
         if ruled { cleared_archive(source, bytes).await? } else { (bytes, Vec::new()) };
     // Settings of the application's own may hold credentials: they stay with a raw snapshot.
     let settings = if ruled {
-        source.database_json().await?
+        source.cleared_database_json().await?
     } else {
         source.database_json_with_custom_settings().await?
     };

@@ -17,19 +17,23 @@ use crate::job::load::Holds;
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow::BlockSink;
+use crate::repository::gate::Gate;
 use crate::repository::manifest::{Part, PartKind};
 use crate::repository::part::{PartSpec, PartWriter};
 use crate::store::{Identity, StoreKind};
 
 /// What the readers of all stores share.
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) folder: PathBuf,
+    /// Closed when the job is given up: nothing is written then.
+    pub(super) gate: Gate,
     pub(super) codec: Compression,
     structure: StructurePermit,
     /// None in a snapshot that masks: no row passes there but through the rules.
     unruled: Option<UnruledPermit>,
     journal: Journal,
-    numbers: AtomicU32,
+    numbers: Arc<AtomicU32>,
     pub(super) workers: Arc<Semaphore>,
     pub(super) jobs: usize,
     /// What the last loads brought; nothing in a snapshot that masks by itself.
@@ -63,15 +67,21 @@ impl Session {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The same for one attempt at a store, which can be given up alone.
+    pub(super) fn attempt(&self) -> Self {
+        Self { gate: self.gate.within(), ..self.clone() }
+    }
+
     /// Begins a data part.
     pub(super) fn writer(&self, spec: PartSpec) -> Result<PartWriter> {
-        PartWriter::create(&self.folder, spec, self.codec)
+        PartWriter::create(&self.gate, &self.folder, spec, self.codec)
     }
 
     /// Ends a part on a blocking thread: the file is synced there.
     pub(super) async fn finish(&self, writer: PartWriter) -> Result<(Part, ContentDigest)> {
-        let journal = self.journal.clone();
+        let (journal, gate) = (self.journal.clone(), self.gate.clone());
         crate::job::blocking(move || {
+            let _pass = gate.enter()?;
             let (part, digest) = writer.finish()?;
             journal.part(&part)?;
             Ok((part, digest))
@@ -96,7 +106,7 @@ impl Session {
             slice: "all".to_owned(),
             format: RecordFormat::Opaque,
         };
-        let mut writer = PartWriter::create(&self.folder, spec, Compression::None)?;
+        let mut writer = PartWriter::create(&self.gate, &self.folder, spec, Compression::None)?;
         let block: Block<Cleared> = Block::structure(bytes, &self.structure);
         writer.write(&block)?;
         Ok(self.finish(writer).await?.0)
@@ -124,7 +134,7 @@ pub(super) fn raw_stores(
 /// What the readers share, with the permits of this snapshot, and its clearance.
 pub(super) fn begin(
     plan: &SnapshotPlan,
-    folder: PathBuf,
+    (folder, gate): (PathBuf, Gate),
     journal: &Journal,
     known: &Known,
     raw: BTreeSet<StoreKind>,
@@ -143,11 +153,12 @@ pub(super) fn begin(
     };
     let session = Session {
         folder,
+        gate,
         codec: plan.codec,
         structure,
         unruled,
         journal: journal.clone(),
-        numbers: AtomicU32::new(0),
+        numbers: Arc::new(AtomicU32::new(0)),
         workers: Arc::new(Semaphore::new(plan.jobs)),
         jobs: plan.jobs,
         holds: if masks { BTreeMap::new() } else { known.holds.clone() },
@@ -167,11 +178,12 @@ mod tests {
         let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
         let session = |unruled| Session {
             folder: folder.path().to_owned(),
+            gate: Gate::default(),
             codec: Compression::None,
             structure: StructurePermit::unruled(class, false, clearance).unwrap(),
             unruled,
             journal: Journal::at(folder.path(), "development", "job"),
-            numbers: AtomicU32::new(0),
+            numbers: Arc::new(AtomicU32::new(0)),
             workers: Arc::new(Semaphore::new(1)),
             jobs: 1,
             holds: BTreeMap::new(),

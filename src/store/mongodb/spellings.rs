@@ -8,8 +8,8 @@ use mongodb::options::{AggregateOptions, ReadConcern, ReadPreference, SelectionC
 use super::command::{BATCH, within};
 use super::scan::{Moment, session};
 use super::source::Source;
-use crate::anonymize::rivals::SpelledPath;
 use crate::error::{Error, Result};
+use crate::store::shape::Spelled;
 
 /// More spellings than anyone has; they are held in memory.
 const MOST: usize = 100_000;
@@ -21,11 +21,11 @@ impl Source {
     /// # Errors
     ///
     /// As [`Source::read`]; exit 4 if there are too many.
-    pub async fn spellings(&self, collection: usize, place: &SpelledPath) -> Result<Vec<String>> {
+    pub async fn spellings(&self, collection: usize, place: Spelled<'_>) -> Result<Vec<String>> {
         let Some(info) = self.catalog().collections.get(collection) else { return Ok(Vec::new()) };
         // The server cannot follow such names in an expression.
         let strange = |name: &str| name.is_empty() || name.starts_with('$');
-        if place.path.split('.').any(strange) {
+        if place.name.split('.').any(strange) {
             return Ok(Vec::new());
         }
         let name = &info.shape.name;
@@ -40,7 +40,7 @@ impl Source {
             return Err(Error::findings(format!(
                 "`{}` of `{name}` holds more than {MOST} values that may differ in their spelling \
                  alone",
-                place.path
+                place.name
             ))
             .hint("keep the field, or bring its values to one spelling"));
         }
@@ -77,20 +77,20 @@ impl Source {
 }
 
 /// The strings at a path, through arrays as well, as `v`.
-fn strings(place: &SpelledPath) -> Vec<Document> {
+fn strings(place: Spelled<'_>) -> Vec<Document> {
     let mut pipeline = Vec::new();
-    let ends = place.path.match_indices('.').map(|(at, _)| at).chain([place.path.len()]);
+    let ends = place.name.match_indices('.').map(|(at, _)| at).chain([place.name.len()]);
     for end in ends {
-        let path = format!("${}", place.path.get(..end).unwrap_or_default());
+        let path = format!("${}", place.name.get(..end).unwrap_or_default());
         pipeline.push(doc! { "$unwind": path });
     }
-    pipeline.push(doc! { "$project": { "_id": 0, "v": format!("${}", place.path) } });
+    pipeline.push(doc! { "$project": { "_id": 0, "v": format!("${}", place.name) } });
     pipeline.push(doc! { "$match": { "v": { "$type": "string" } } });
     pipeline
 }
 
 /// Texts that are equal but for case, spaces and, if asked for, punctuation.
-fn same(place: &SpelledPath) -> Vec<Document> {
+fn same(place: Spelled<'_>) -> Vec<Document> {
     let mut key = Bson::from(doc! { "$toLower": { "$trim": { "input": "$v" } } });
     let mut without = vec![" ", "\t", "\n", "\r"];
     if place.ignores_punctuation {
@@ -113,7 +113,7 @@ fn same(place: &SpelledPath) -> Vec<Document> {
 }
 
 /// Texts that are not ASCII.
-fn wide(place: &SpelledPath) -> Vec<Document> {
+fn wide(place: Spelled<'_>) -> Vec<Document> {
     let mut pipeline = strings(place);
     let is_wide = doc! { "$ne": [{ "$strLenBytes": "$v" }, { "$strLenCP": "$v" }] };
     pipeline.extend([

@@ -64,19 +64,36 @@ pub fn credentials(all: &[Metadata]) -> Vec<String> {
     found
 }
 
+/// Operators whose operand is a value of the field that they stand under.
+const COMPARES: [&str; 9] = ["$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$literal"];
+
 fn holds_credential(document: &Document) -> bool {
-    document.iter().any(|(name, value)| is_credential(name, value))
+    holds_under("", document)
+}
+
+/// `name` is that of the field whose value the document is.
+fn holds_under(name: &str, document: &Document) -> bool {
+    document.iter().any(|(key, value)| {
+        let compares = COMPARES.contains(&key.as_str());
+        is_credential(if compares { name } else { key }, value)
+    })
 }
 
 fn is_credential(name: &str, value: &Bson) -> bool {
     match value {
-        Bson::String(text) => is_secret(name, text),
+        Bson::String(text) | Bson::Symbol(text) => is_secret(name, text),
+        Bson::RegularExpression(regex) => credentials::in_text(regex.pattern.as_str()),
         Bson::JavaScriptCode(code) => credentials::in_text(code),
         Bson::JavaScriptCodeWithScope(code) => {
             credentials::in_text(&code.code) || holds_credential(&code.scope)
         }
-        Bson::Document(document) => holds_credential(document),
-        Bson::Array(values) => values.iter().any(|value| is_credential("", value)),
+        Bson::Document(document) => holds_under(name, document),
+        Bson::Array(values) => {
+            // `[ "$token", "…" ]` compares the field with what stands beside it.
+            let path = values.iter().find_map(|value| value.as_str()?.strip_prefix('$'));
+            let name = path.unwrap_or(name);
+            values.iter().any(|value| is_credential(name, value))
+        }
         _ => false,
     }
 }
@@ -84,7 +101,7 @@ fn is_credential(name: &str, value: &Bson) -> bool {
 /// A text that begins with `$` is an expression; what a field is *called* is no secret.
 fn is_secret(name: &str, text: &str) -> bool {
     let literal = !text.is_empty() && !text.starts_with('$');
-    credentials::in_text(text) || (literal && credentials::is_secret_name(name))
+    credentials::in_text(text) || (literal && credentials::is_secret_value(name, text))
 }
 
 #[cfg(test)]
@@ -123,6 +140,19 @@ mod tests {
 
     #[test]
     fn credentials_are_found_at_any_depth_and_never_told() {
+        for stage in [
+            doc! { "$match": { "password": { "$eq": "hunter" } } },
+            doc! { "$match": { "$expr": { "$eq": ["$api.token", "abc123def"] } } },
+            doc! { "$match": { "api_key": { "$in": ["x", "y"] } } },
+            doc! { "$set": { "x": { "$function": { "lang": "js", "args": [],
+            "body": "function() { return get('https://a:b@c/d') }" } } } },
+        ] {
+            let view = metadata("v", doc! { "viewOn": "a", "pipeline": [stage.clone()] }, vec![]);
+            assert_eq!(credentials(&[view]).len(), 1, "{stage}");
+        }
+        let about = doc! { "$match": { "password": { "$type": "string", "$ne": "" }, "auth.provider": "google", "tokenType": "refresh" } };
+        let about = metadata("about", doc! { "viewOn": "a", "pipeline": [about] }, vec![]);
+        assert!(credentials(&[about]).is_empty());
         let schema = doc! { "$jsonSchema": { "properties": { "password": { "bsonType": "string" } },
         "required": ["password", "token"] } };
         let fine = metadata("fine", doc! { "validator": schema }, vec![]);
@@ -132,7 +162,7 @@ mod tests {
             metadata(
                 "v",
                 doc! { "viewOn": "a", "pipeline": [
-                { "$match": { "token": "abc" } }, { "$project": { "password": "$pwd" } }] },
+                { "$match": { "token": "abc123def" } }, { "$project": { "password": "$pwd" } }] },
                 vec![],
             ),
             metadata(

@@ -5,14 +5,17 @@
 //! 1.16). An archive of a schema has entries and no data, so that an entry can be left out by
 //! leaving out its bytes; pg_restore passes over dependencies on entries that are not there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::secrets::{credential, options};
 use crate::error::{Error, Result};
-use crate::store::credentials;
 
 /// What an entry is called that holds the settings of the database and of roles in it.
 const PROPERTIES: &str = "DATABASE PROPERTIES";
+
+/// What holds rows or large objects, which no archive of a schema does.
+const DATA: [&str; 5] = ["TABLE DATA", "BLOB", "BLOBS", "BLOB METADATA", "SEQUENCE SET"];
 
 /// The oldest and the newest version whose layout is known.
 const KNOWN: std::ops::RangeInclusive<(u8, u8)> = (1, 12)..=(1, 16);
@@ -26,6 +29,7 @@ pub struct Archive {
     bytes: Vec<u8>,
     count: Range<usize>,
     int_size: usize,
+    database: String,
     entries: Vec<Entry>,
 }
 
@@ -39,11 +43,25 @@ pub struct Entry {
     pub schema: String,
     /// Its name, with that of its table before it where it has one.
     pub tag: String,
+    /// The role that owns it, where it has one.
+    pub owner: String,
     /// The statements that make it.
     pub definition: String,
 }
 
 impl Entry {
+    #[cfg(test)]
+    pub(super) fn of(kind: &str, schema: &str, tag: &str, definition: &str) -> Self {
+        Self {
+            span: 0..0,
+            kind: kind.to_owned(),
+            schema: schema.to_owned(),
+            tag: tag.to_owned(),
+            owner: String::new(),
+            definition: definition.to_owned(),
+        }
+    }
+
     /// `schema.name` for messages.
     pub fn name(&self) -> String {
         if self.schema.is_empty() {
@@ -72,13 +90,13 @@ impl Archive {
     pub fn parse(bytes: Vec<u8>) -> Result<Self> {
         let mut reader =
             Reader { bytes: &bytes, at: 0, int_size: 4, offset_size: 8, version: (0, 0) };
-        let count = reader.head()?;
+        let (count, database) = reader.head()?;
         let entries = reader.entries(&count)?;
         if reader.at != bytes.len() {
             return Err(unknown("data stands behind its table of contents"));
         }
         let int_size = reader.int_size;
-        Ok(Self { count, int_size, entries, bytes })
+        Ok(Self { count, int_size, database, entries, bytes })
     }
 
     /// The objects.
@@ -87,10 +105,12 @@ impl Archive {
     }
 
     /// The archive without the settings of the database and of roles in it, which pg_restore
-    /// applies only where it creates the database itself.
+    /// applies only where it creates the database itself; and without statistics (pg_dump 18 and
+    /// later can write them), which are made of the most frequent values of the rows.
     pub fn without_settings(self) -> Result<Self> {
+        let left_out = |kind: &str| kind == PROPERTIES || kind.ends_with("STATISTICS DATA");
         let kept: Vec<&Entry> =
-            self.entries.iter().filter(|entry| entry.kind != PROPERTIES).collect();
+            self.entries.iter().filter(|entry| !left_out(&entry.kind)).collect();
         let mut bytes = Vec::with_capacity(self.bytes.len());
         bytes.extend_from_slice(&self.bytes[..self.count.start]);
         // A sign, then the number, the lowest byte first.
@@ -108,48 +128,47 @@ impl Archive {
         self.bytes
     }
 
-    /// Fails if a value of `withheld` (name and value) of 8 bytes or more stands anywhere in the
-    /// archive, as it is or as a literal of SQL spells it.
-    pub fn refuse_withheld(&self, withheld: &[(String, String)]) -> Result<()> {
-        for (setting, value) in withheld.iter().filter(|(_, value)| value.len() >= WITHHELD_MIN) {
-            let spellings = spellings(value);
-            let within = |bytes: &[u8]| {
-                spellings.iter().any(|text| memchr::memmem::find(bytes, text.as_bytes()).is_some())
+    /// Fails if a value of `withheld` of 8 bytes or more stands anywhere in the archive, however
+    /// SQL quotes it. What is the name of an object is no secret: names are carried.
+    pub fn refuse_withheld(&self, withheld: &[Withheld]) -> Result<()> {
+        let all = bare(&self.bytes);
+        for setting in withheld.iter().filter(|setting| setting.value.len() >= WITHHELD_MIN) {
+            let value = bare(&setting.value);
+            let holds = |bytes: &[u8], bare: &[u8]| {
+                memchr::memmem::find(bytes, &setting.value).is_some()
+                    || (value.len() >= WITHHELD_MIN && memchr::memmem::find(bare, &value).is_some())
             };
-            if !within(&self.bytes) {
+            if !holds(&self.bytes, &all) || self.is_name(&setting.value) {
                 continue;
             }
-            let entry = self.entries.iter().find(|entry| within(&self.bytes[entry.span.clone()]));
+            let entry = self.entries.iter().find(|entry| {
+                let bytes = &self.bytes[entry.span.clone()];
+                holds(bytes, &bare(bytes))
+            });
             let place = entry.map_or("its head".to_owned(), |entry| {
                 format!("the {} {}", entry.kind.to_lowercase(), entry.name())
             });
-            return Err(Error::findings(format!(
-                "the value of the setting {setting}, which a masked snapshot withholds, stands in \
-                 {place} too"
-            ))
-            .hint("take it out of there: read it with current_setting, or from outside"));
+            return Err(refused(&setting.name, &place));
         }
         Ok(())
     }
 
+    /// Whether a value is that of a name that is carried anyway.
+    fn is_name(&self, value: &[u8]) -> bool {
+        let is = |name: &String| name.as_bytes() == value;
+        is(&self.database)
+            || self.entries.iter().any(|entry| {
+                // A comment's tag is a phrase: `TABLE people`.
+                is(&entry.tag) || is(&entry.schema) || is(&entry.owner)
+            })
+    }
+
     /// What looks like a credential, one phrase each, never the value.
     pub fn credentials(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for entry in &self.entries {
-            let what = format!("{} {}", entry.kind.to_lowercase(), entry.name());
-            if matches!(entry.kind.as_str(), "SUBSCRIPTION" | "USER MAPPING" | PROPERTIES) {
-                continue;
-            }
-            let secret = options(&entry.definition)
-                .into_iter()
-                .find(|(name, value)| credentials::is_secret_option(name, value));
-            if let Some((name, _)) = secret {
-                found.push(format!("the option `{name}` of the {what}"));
-            } else if credentials::in_text(&entry.definition) {
-                found.push(format!("a text of the {what}"));
-            }
-        }
-        found
+        // Judged by themselves: whether the role can see them decides.
+        let apart = |kind: &str| matches!(kind, "SUBSCRIPTION" | "USER MAPPING" | PROPERTIES);
+        let entries = self.entries.iter().filter(|entry| !apart(&entry.kind));
+        entries.filter_map(credential).collect()
     }
 
     /// What is carried as it is, with the literals in it.
@@ -165,26 +184,48 @@ impl Archive {
         let carried = |(index, names): (usize, Vec<String>)| {
             Some(Carried { kind: KINDS.get(index)?.0, names })
         };
-        found.into_iter().filter_map(carried).collect()
+        let mut all: Vec<Carried> = found.into_iter().filter_map(carried).collect();
+        let owners: BTreeSet<&String> = self.entries.iter().map(|entry| &entry.owner).collect();
+        let names: Vec<String> =
+            owners.into_iter().filter(|owner| !owner.is_empty()).cloned().collect();
+        if !names.is_empty() {
+            all.push(Carried { kind: "role names of owners", names });
+        }
+        all
     }
 }
 
 /// The shortest value that is searched for: shorter ones stand in any text by chance.
-const WITHHELD_MIN: usize = 8;
+pub(super) const WITHHELD_MIN: usize = 8;
 
-/// How a literal can spell a value.
-fn spellings(value: &str) -> Vec<String> {
-    let quoted = value.replace('\'', "''");
-    let escaped = quoted.replace('\\', "\\\\");
-    let mut all = vec![value.to_owned(), quoted, escaped, value.replace('"', "\"\"")];
-    all.dedup();
-    all
+/// A setting whose value a masked snapshot does not tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// Its name.
+    pub name: String,
+    /// Its value, in the encoding of the database.
+    pub value: Vec<u8>,
+}
+
+/// Exit 4: the value stands in another place too.
+pub(super) fn refused(setting: &str, place: &str) -> Error {
+    Error::findings(format!(
+        "the value of the setting {setting}, which a masked snapshot withholds, stands in {place} \
+         too"
+    ))
+    .hint("take it out of there: read it with current_setting, or from outside")
+}
+
+/// A text without quotes and backslashes: so a value looks the same however often it was quoted,
+/// by itself or within code that is quoted again.
+fn bare(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().filter(|byte| !b"'\"\\".contains(byte)).collect()
 }
 
 type Holds = fn(&Entry) -> bool;
 
 /// The kinds of things that hold literals.
-const KINDS: [(&str, Holds); 15] = [
+const KINDS: [(&str, Holds); 17] = [
     ("views and rules", |entry| {
         matches!(entry.kind.as_str(), "VIEW" | "MATERIALIZED VIEW" | "RULE")
     }),
@@ -201,7 +242,16 @@ const KINDS: [(&str, Holds); 15] = [
         entry.kind == "CHECK CONSTRAINT"
             || (has_columns(entry) && entry.definition.contains(" CHECK ("))
     }),
-    ("index predicates", |entry| entry.kind == "INDEX" && entry.definition.contains(" WHERE ")),
+    ("settings of functions", |entry| {
+        matches!(entry.kind.as_str(), "FUNCTION" | "PROCEDURE")
+            && entry.definition.contains("\n    SET ")
+    }),
+    ("index predicates", |entry| {
+        // Exclusion constraints have them too.
+        matches!(entry.kind.as_str(), "INDEX" | "CONSTRAINT")
+            && entry.definition.contains(" WHERE (")
+    }),
+    ("extended statistics", |entry| entry.kind == "STATISTICS" && entry.definition.contains("((")),
     ("index expressions", |entry| entry.kind == "INDEX" && entry.definition.contains("((")),
     ("policies", |entry| entry.kind == "POLICY"),
     ("conditions and arguments of triggers", |entry| {
@@ -225,52 +275,6 @@ const KINDS: [(&str, Holds); 15] = [
 /// Whether an entry defines columns, or what they are made of.
 fn has_columns(entry: &Entry) -> bool {
     matches!(entry.kind.as_str(), "TABLE" | "FOREIGN TABLE" | "DOMAIN" | "TYPE")
-}
-
-/// The options of `OPTIONS ( name 'value', … )`, wherever they stand in a definition.
-fn options(definition: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (at, word) in definition.match_indices("OPTIONS (") {
-        let mut rest = &definition[at + word.len()..];
-        while let Some((name, value, tail)) = option(rest) {
-            found.push((name, value));
-            rest = tail;
-        }
-    }
-    found
-}
-
-/// One `name 'value'`, and what follows it.
-fn option(text: &str) -> Option<(String, String, &str)> {
-    let text = text.trim_start_matches([',', ' ', '\n', '\t', '\r']);
-    let (name, rest) = match text.strip_prefix('"') {
-        Some(rest) => quoted(rest, '"')?,
-        None => {
-            let end = text.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'))?;
-            (text[..end].to_owned(), &text[end..])
-        }
-    };
-    let rest = rest.trim_start();
-    // `E'…'` where the value has a backslash.
-    let rest = rest.strip_prefix('E').unwrap_or(rest).strip_prefix('\'')?;
-    let (value, rest) = quoted(rest, '\'')?;
-    (!name.is_empty()).then_some((name, value, rest))
-}
-
-/// A text up to its closing mark, which stands doubled where it belongs to the text.
-fn quoted(text: &str, mark: char) -> Option<(String, &str)> {
-    let mut value = String::new();
-    let mut letters = text.char_indices().peekable();
-    while let Some((at, letter)) = letters.next() {
-        if letter != mark {
-            value.push(letter);
-        } else if letters.next_if(|(_, next)| *next == mark).is_some() {
-            value.push(mark);
-        } else {
-            return Some((value, &text[at + letter.len_utf8()..]));
-        }
-    }
-    None
 }
 
 fn unknown(why: &str) -> Error {
@@ -320,8 +324,8 @@ impl Reader<'_> {
         Ok(self.text()?.unwrap_or_default())
     }
 
-    /// Everything before the entries; gives where their number stands.
-    fn head(&mut self) -> Result<Range<usize>> {
+    /// Everything before the entries; gives where their number stands, and the database's name.
+    fn head(&mut self) -> Result<(Range<usize>, String)> {
         if self.take(5)? != b"PGDMP" {
             return Err(unknown("it does not begin as one"));
         }
@@ -344,14 +348,15 @@ impl Reader<'_> {
         for _ in 0..7 {
             self.int()?;
         }
-        // The database, the server's version, pg_dump's version.
-        for _ in 0..3 {
+        let database = self.word()?;
+        // The server's version, and pg_dump's.
+        for _ in 0..2 {
             self.text()?;
         }
         self.version = version;
         let start = self.at;
         self.int()?;
-        Ok(start..self.at)
+        Ok((start..self.at, database))
     }
 
     fn entries(&mut self, count: &Range<usize>) -> Result<Vec<Entry>> {
@@ -385,15 +390,15 @@ impl Reader<'_> {
             self.int()?;
         }
         // The owner, and whether rows have object ids.
-        self.text()?;
+        let owner = self.word()?;
         self.text()?;
         while self.text()?.is_some() {}
         // Where its data begins: a mark and an offset.
         self.take(1 + self.offset_size)?;
-        if has_data && kind == "TABLE DATA" {
-            return Err(unknown("it holds rows"));
+        if has_data || DATA.contains(&kind.as_str()) {
+            return Err(unknown("it holds data"));
         }
-        Ok(Entry { span: start..self.at, kind, schema, tag, definition })
+        Ok(Entry { span: start..self.at, kind, schema, tag, owner, definition })
     }
 }
 

@@ -61,6 +61,10 @@ fn archive(entries: &[(&str, &str, &str)], version: (u8, u8)) -> Archive {
     Archive::parse(writer.bytes).unwrap()
 }
 
+fn withheld(name: &str, value: &str) -> Withheld {
+    Withheld { name: name.to_owned(), value: value.as_bytes().to_vec() }
+}
+
 #[test]
 fn settings_of_the_database_are_taken_out_of_every_version() {
     for version in [(1, 12), (1, 13), (1, 14), (1, 15), (1, 16)] {
@@ -76,7 +80,7 @@ fn settings_of_the_database_are_taken_out_of_every_version() {
             ],
             version,
         );
-        let withheld = [("app.k".to_owned(), "s3cret-value".to_owned())];
+        let withheld = [withheld("app.k", "s3cret-value")];
         assert_eq!(whole.refuse_withheld(&withheld).unwrap_err().kind(), Kind::Findings);
         let less = whole.without_settings().unwrap();
         assert!(less.refuse_withheld(&withheld).is_ok());
@@ -91,14 +95,24 @@ fn withheld_values_are_found_in_every_spelling_and_never_told() {
         ("it's a secret", "SELECT 'it''s a secret'"),
         ("back\\slash-value", "SELECT E'back\\\\slash-value'"),
         ("plain-secret-1", "-- plain-secret-1"),
+        ("two'times quoted", "EXECUTE 'SELECT ''two''''times quoted'' '"),
+        ("four\\times' it", "EXECUTE E'SELECT E''four\\\\\\\\times'''' it'''"),
+        ("a \"b\" c long", "COMMENT ON x IS 'a \"b\" c long'"),
     ] {
         let held = archive(&[("FUNCTION", "f()", body)], (1, 14));
-        let error = held.refuse_withheld(&[("app.x".into(), value.into())]).unwrap_err();
+        let error = held.refuse_withheld(&[withheld("app.x", value)]).unwrap_err();
         assert!(error.message().contains("the function public.f()"), "{error}");
         assert!(error.message().contains("app.x") && !error.message().contains(value), "{error}");
     }
+    let latin = Withheld { name: "app.x".to_owned(), value: b"stra\xdfe-von-mir".to_vec() };
+    let mut bytes = archive(&[("FUNCTION", "f()", "xstra?e-von-mirx")], (1, 14)).into_bytes();
+    let at = memchr::memchr(b'?', &bytes).unwrap();
+    bytes[at] = 0xdf;
+    assert!(Archive::parse(bytes).unwrap().refuse_withheld(&[latin]).is_err());
+    let named = archive(&[("TABLE", "production", "CREATE TABLE public.production ()")], (1, 14));
+    assert!(named.refuse_withheld(&[withheld("app.env", "production")]).is_ok(), "a name is told");
     let short = archive(&[("FUNCTION", "f()", "SELECT 'on'")], (1, 14));
-    assert!(short.refuse_withheld(&[("app.debug".into(), "on".into())]).is_ok());
+    assert!(short.refuse_withheld(&[withheld("app.debug", "on")]).is_ok());
 }
 
 #[test]
@@ -132,7 +146,7 @@ fn credentials_are_told_by_object_and_option() {
         [
             "the option `program` of the foreign table public.rates",
             "the option `api_key` of the server public.s",
-            "a text of the function public.g()",
+            "a connection string with a password in the function public.g()",
         ]
     );
 }
@@ -159,6 +173,7 @@ fn what_holds_literals_is_named() {
             ("policies", 1),
             ("enum labels", 1),
             ("role names in grants", 1),
+            ("role names of owners", 1),
         ]
     );
 }
@@ -180,4 +195,26 @@ fn what_is_not_understood_is_refused() {
     let more = [whole, b"data".to_vec()].concat();
     assert!(Archive::parse(more).is_err(), "data behind it");
     assert!(Archive::parse(b"PGDMPx".to_vec()).is_err());
+    for kind in ["TABLE DATA", "BLOBS", "BLOB METADATA", "SEQUENCE SET"] {
+        writer = Writer::new((1, 16), 1);
+        writer.entry(kind, "t", "");
+        assert!(Archive::parse(writer.bytes).is_err(), "{kind}");
+    }
+}
+
+#[test]
+fn statistics_which_are_made_of_rows_are_left_out() {
+    let values = "SELECT pg_catalog.pg_restore_attribute_stats('most_common_vals', '{Jane Doe}')";
+    let held = archive(
+        &[
+            ("TABLE", "t", "CREATE TABLE public.t ();"),
+            ("STATISTICS DATA", "t", values),
+            ("EXTENDED STATISTICS DATA", "s", values),
+            ("STATISTICS", "s", "CREATE STATISTICS public.s ON ((a)) FROM public.t;"),
+        ],
+        (1, 16),
+    );
+    let cleared = held.without_settings().unwrap();
+    assert_eq!(cleared.entries().len(), 2);
+    assert!(memchr::memmem::find(&cleared.into_bytes(), b"Jane Doe").is_none());
 }

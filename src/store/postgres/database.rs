@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::archive::{self, WITHHELD_MIN, Withheld};
 use super::connect::Session;
 use super::reason::OrPostgres;
 use super::source::Source;
@@ -35,10 +36,34 @@ impl Source {
     /// # Errors
     ///
     /// Exit 1 or 12 if the catalog cannot be read.
-    pub async fn withheld_settings(&self) -> Result<Vec<(String, String)>> {
+    pub async fn withheld_settings(&self) -> Result<Vec<Withheld>> {
         let database = read(self.keeper()).await?;
-        let withheld = settings(&database).into_iter().filter(|setting| is_withheld(setting));
-        Ok(withheld.map(|setting| (setting.name, setting.value)).collect())
+        let (names, values): (Vec<String>, Vec<String>) = settings(&database)
+            .into_iter()
+            .filter(is_withheld)
+            .map(|setting| (setting.name, setting.value))
+            .unzip();
+        let query = "SELECT pg_catalog.convert_to(u.value, pg_catalog.getdatabaseencoding()) \
+                     FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY u (value, position) \
+                     ORDER BY u.position";
+        let failed = || "the database's settings cannot be read";
+        let rows = self.keeper().query(query, &[&values]).await.or_postgres(failed)?;
+        let withheld =
+            |(name, row): (String, &tokio_postgres::Row)| Withheld { name, value: row.get(0) };
+        Ok(names.into_iter().zip(&rows).map(withheld).collect())
+    }
+
+    /// As [`database_json`](Self::database_json), which must tell neither a credential nor what it
+    /// withholds in another place.
+    ///
+    /// # Errors
+    ///
+    /// Exit 4 if it does; exit 1 or 12 if the catalog cannot be read.
+    pub async fn cleared_database_json(&self) -> Result<Value> {
+        let all = settings(&read(self.keeper()).await?);
+        let database = self.database_json().await?;
+        refuse_told(&database, &all)?;
+        Ok(database)
     }
 
     /// As [`database_json`](Self::database_json), with the values of all settings: for a backup
@@ -77,6 +102,30 @@ pub(super) async fn read(session: &Session) -> Result<Value> {
     database["settings"] = parse("settings")?;
     database["grants"] = parse("grants")?;
     Ok(database)
+}
+
+/// Fails if a text of `database.json` is a credential, or the value of a setting that it withholds.
+fn refuse_told(database: &Value, settings: &[Setting]) -> Result<()> {
+    let comment = database["comment"].as_str().unwrap_or_default();
+    if credentials::in_text(comment) {
+        return Err(Error::findings(
+            "the schema holds credentials that no rule can mask: the comment on the database",
+        )
+        .hint("take them out of there: COMMENT ON DATABASE … IS NULL"));
+    }
+    let mut texts = vec![("the comment on the database".to_owned(), comment)];
+    for told in database["settings"].as_array().into_iter().flatten() {
+        let name = told["setting"].as_str().unwrap_or_default();
+        texts.push((format!("the setting {name}"), told["value"].as_str().unwrap_or_default()));
+    }
+    for setting in settings.iter().filter(|setting| is_withheld(setting)) {
+        let long = setting.value.len() >= WITHHELD_MIN;
+        let told = texts.iter().find(|(_, text)| long && text.contains(&setting.value));
+        if let Some((place, _)) = told {
+            return Err(archive::refused(&setting.name, place));
+        }
+    }
+    Ok(())
 }
 
 /// Settings that the application made up, and those that look like credentials.
@@ -187,6 +236,16 @@ mod tests {
         withhold_custom_settings(&mut database);
         assert_eq!(database["withheld"], json!(["app.jwt_secret", "primary_conninfo"]));
         assert!(!database.to_string().contains("s3cret"));
+        let secret = |value: &str| {
+            let name = "app.x".to_owned();
+            [Setting { role: None, name, value: value.to_owned() }]
+        };
+        database["comment"] = json!("the key is s3cret-0815");
+        let told = refuse_told(&database, &secret("s3cret-0815")).unwrap_err();
+        assert!(told.message().contains("comment") && !told.message().contains("s3cret"), "{told}");
+        assert!(refuse_told(&database, &secret("another-value")).is_ok());
+        database["comment"] = json!("see https://a:s3cret@wiki/x");
+        assert!(refuse_told(&database, &[]).is_err());
         assert_eq!(settings(&database).len(), 1);
     }
 }

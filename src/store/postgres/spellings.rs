@@ -4,9 +4,8 @@
 use super::quote::{ident, qualified};
 use super::reason::OrPostgres;
 use super::source::Source;
-use crate::anonymize::rivals::SpelledColumn;
 use crate::error::{Error, Result};
-use crate::store::shape::Table;
+use crate::store::shape::{Spelled, Table};
 
 /// More spellings than anyone has; they are held in memory.
 const MOST: usize = 100_000;
@@ -22,10 +21,10 @@ impl Source {
     ///
     /// Exit 1 if the server refuses, exit 12 if the connection is lost, exit 4 if there are too
     /// many.
-    pub async fn spellings(&self, table: &Table, place: &SpelledColumn) -> Result<Vec<String>> {
+    pub async fn spellings(&self, table: &Table, place: Spelled<'_>) -> Result<Vec<String>> {
         let failed = || format!("column `{}` of {} cannot be read", place.name, table.full_name());
         let from = format!("FROM ONLY {}", qualified(&table.schema, &table.name));
-        let text = format!("{}::text COLLATE \"C\"", ident(&place.name));
+        let text = format!("{}::text COLLATE \"C\"", ident(place.name));
         // One cheap pass says whether there can be any, and what the second has to look at.
         let odd = format!(
             "SELECT coalesce(bool_or(lower(v) <> v), false),\
@@ -57,7 +56,7 @@ impl Source {
         let query = format!(
             "SELECT unnest(array_agg(DISTINCT {text})) {from} WHERE {} IS NOT NULL \
              GROUP BY {key} HAVING count(DISTINCT {text}) > 1 LIMIT {}",
-            ident(&place.name),
+            ident(place.name),
             MOST + 1
         );
         let rows = self.keeper().query(&query, &[]).await.or_postgres(failed)?;

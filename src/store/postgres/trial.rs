@@ -6,9 +6,8 @@ use super::connect::Session;
 use super::quote::{ident, literal};
 use super::reason::OrPostgres;
 use super::source::Source;
-use crate::anonymize::samples::Sample;
 use crate::error::{Error, Result};
-use crate::store::shape::Table;
+use crate::store::shape::{Sample, Table};
 
 /// A session of its own: a value that is refused must not end the snapshot's transaction.
 pub struct Trial(Session);
