@@ -222,3 +222,102 @@ fn redacted_json_keeps_its_kind() {
         assert_eq!(made.trim(), "{} [] \"[redacted]\" 0 false null [] {}");
     }
 }
+
+/// Rules that a load would break on, each with what the refusal says.
+#[test]
+fn what_partitions_foreign_keys_and_unique_indexes_would_refuse_stops_the_snapshot() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE TABLE days (id int NOT NULL, day date NOT NULL, tag text) PARTITION BY RANGE (day);
+         CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')
+             PARTITION BY HASH (lower(tag));
+         CREATE TABLE days_2 PARTITION OF days_1 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+         INSERT INTO days VALUES (1, '2020-01-02', 'a');
+         CREATE TABLE homes (id int PRIMARY KEY, land text NOT NULL, since date NOT NULL,
+             UNIQUE (id, land), UNIQUE (id, since));
+         INSERT INTO homes VALUES (1, 'de', '2020-01-01'), (2, 'fr', '2020-01-01');
+         CREATE TABLE stays (id int PRIMARY KEY, home int, land text, since date,
+             FOREIGN KEY (home, land) REFERENCES homes (id, land),
+             FOREIGN KEY (home, since) REFERENCES homes (id, since));
+         INSERT INTO stays VALUES (9, 1, 'de', '2020-01-01');
+         CREATE TABLE logins (id int PRIMARY KEY, mail text,
+             folded text GENERATED ALWAYS AS (lower(mail)) STORED UNIQUE,
+             one text, UNIQUE NULLS NOT DISTINCT (one));
+         INSERT INTO logins (id, mail, one) VALUES (1, 'a@x', 'a'), (2, 'b@x', NULL);
+         CREATE DOMAIN mail AS text CONSTRAINT is_mail CHECK (VALUE LIKE '%@%');
+         CREATE TABLE lists (id int PRIMARY KEY, mails mail[]);
+         INSERT INTO lists VALUES (1, '{a@x}')",
+    );
+    let rules =
+        |day: &str, tag: &str, land: &str, since: &str, mail: &str, one: &str, mails: &str| {
+            format!(
+                "[postgres.\"public.days\"]\nid = \"keep\"\nday = {day}\ntag = {tag}\n\
+             [postgres.\"public.homes\"]\nid = \"keep\"\nland = {land}\nsince = {since}\n\
+             [postgres.\"public.stays\"]\nid = \"keep\"\n\
+             [postgres.\"public.logins\"]\nid = \"keep\"\nmail = {mail}\none = {one}\n\
+             [postgres.\"public.lists\"]\nid = \"keep\"\nmails = {mails}\n"
+            )
+        };
+    let keep = "\"keep\"";
+    let unique = "{ use = \"email\", unique = true }";
+    rule(
+        &world,
+        &rules(
+            "{ use = \"date_shift\", by = \"id\" }",
+            "\"redact\"",
+            "\"country\"",
+            "{ use = \"date_shift\", by = \"id\" }",
+            "\"email\"",
+            "\"null\"",
+            keep,
+        ),
+    );
+    let said = world.pfdata(&["snapshot", "production"]).expect(2).stderr;
+    for told in [
+        "column `day` of public.days_2: it belongs to the partition key",
+        "column `tag` of public.days_2: it belongs to the partition key",
+        "column `land` of public.stays: `country` draws for each row",
+        "column `since` of public.stays: `date_shift` draws for each row",
+        "column `mail` of public.logins: the unique index on",
+        "column `one` of public.logins: the unique index on",
+    ] {
+        assert!(said.contains(told), "{told}\n{said}");
+    }
+    assert!(said.contains("6 problems"), "{said}");
+
+    rule(&world, &rules(keep, keep, keep, keep, unique, keep, "{ each = \"redact\" }"));
+    let said = world.pfdata(&["snapshot", "production"]).expect(2).stderr;
+    assert!(said.contains("the check `is_mail` of its type"), "{said}");
+
+    rule(
+        &world,
+        &rules(keep, keep, "\"hash\"", "\"redact\"", unique, keep, "{ each = \"email\" }"),
+    );
+    world.snapshot();
+    world.refresh();
+    let joined =
+        "SELECT count(*) FROM stays JOIN homes ON homes.id = home AND homes.land = stays.land";
+    assert_eq!(world.sql("dev", joined).trim(), "1");
+}
+
+#[test]
+fn spellings_inside_of_unique_arrays_stay_apart() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE TABLE lists (id int PRIMARY KEY, mails text[] UNIQUE);
+         INSERT INTO lists VALUES (1, '{Bob@x.com}'), (2, '{bob@x.com}'), (3, '{{ bob@x.com},{a@x}}'),
+             (4, '{}'), (5, NULL), (6, '{NULL}')",
+    );
+    rule(
+        &world,
+        "[postgres.\"public.lists\"]\nid = \"keep\"\n\
+         mails = { each = { use = \"email\", unique = true } }\n",
+    );
+    world.snapshot();
+    world.refresh();
+    assert_eq!(world.sql("dev", "SELECT count(DISTINCT mails) FROM lists").trim(), "5");
+    let folded = "SELECT count(DISTINCT lower(mails::text)) FROM lists WHERE id < 3";
+    assert_eq!(world.sql("dev", folded).trim(), "1");
+}

@@ -5,20 +5,22 @@
 mod common;
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{RULES, World};
 use mongodb::bson::doc;
 
-const SECRET: &str = "s3cr3t-of-the-app-0815";
+const SECRET: &str = "s3cr3t's \"of\" the-app\\0815";
 const ROLE_SECRET: &str = "it's a role's \\ own secret";
 
 /// Settings of the database and of a role in it, which pg_dump writes into its archive.
 fn set_secrets(world: &World, role: &str) {
     let database = world.database("prod");
     world.admin(&format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role}"));
-    world.admin(&format!("ALTER DATABASE {database} SET \"app.jwt_secret\" TO '{SECRET}'"));
+    let secret = SECRET.replace('\'', "''");
+    world.admin(&format!("ALTER DATABASE {database} SET \"app.jwt_secret\" TO '{secret}'"));
     world.admin(&format!(
         "ALTER ROLE {role} IN DATABASE {database} SET \"app.role_key\" TO '{}'",
         ROLE_SECRET.replace('\'', "''")
@@ -42,7 +44,7 @@ fn settings_with_secrets_stay_out_of_every_file_of_a_masked_snapshot() {
     for path in world.files("backups") {
         let bytes = fs::read(&path).unwrap();
         looked_at += 1;
-        for secret in [SECRET, ROLE_SECRET, &doubled, "own secret"] {
+        for secret in ["the-app", ROLE_SECRET, &doubled, "own secret"] {
             assert!(!holds(&bytes, secret), "{} holds {secret}", path.display());
         }
     }
@@ -62,7 +64,7 @@ fn settings_with_secrets_stay_out_of_every_file_of_a_masked_snapshot() {
     let raw = world.pfdata(&["snapshot", "production", "--raw", "--compression", "none", "--json"]);
     let raw = raw.expect(0).json()["snapshot"].as_str().unwrap().to_owned();
     let archive = fs::read(world.snapshot_folder(&raw).join("postgres/schema.dump")).unwrap();
-    assert!(holds(&archive, SECRET));
+    assert!(holds(&archive, "the-app"));
     world.admin(&format!("ALTER DATABASE {} RESET ALL", world.database("prod")));
     world.admin(&format!("ALTER ROLE {role} IN DATABASE {} RESET ALL", world.database("prod")));
     world.admin(&format!("DROP ROLE {role}"));
@@ -72,29 +74,42 @@ fn settings_with_secrets_stay_out_of_every_file_of_a_masked_snapshot() {
 fn a_withheld_value_that_stands_elsewhere_too_ends_the_snapshot() {
     let world = World::new(5);
     let database = world.database("prod");
-    world.admin(&format!("ALTER DATABASE {database} SET \"app.key\" TO '{SECRET}'"));
+    let quoted = SECRET.replace('\'', "''");
+    // As it looks in a literal within a literal.
+    let deep = quoted.replace('\'', "''");
+    let no_comment = format!("COMMENT ON DATABASE {database} IS NULL");
+    world.admin(&format!("ALTER DATABASE {database} SET \"app.key\" TO '{quoted}'"));
     for (make, undo, place) in [
         (
-            format!("CREATE FUNCTION leak() RETURNS text LANGUAGE sql AS $$ SELECT '{SECRET}' $$"),
+            format!("CREATE FUNCTION leak() RETURNS text LANGUAGE sql AS $$ SELECT '{quoted}' $$"),
             "DROP FUNCTION leak()",
             "function public.leak()",
         ),
         (
             format!(
-                "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET \"app.key\" = '{SECRET}' AS 'SELECT 1'"
+                "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET \"app.key\" = '{quoted}' AS 'SELECT 1'"
             ),
             "DROP FUNCTION f()",
             "function public.f()",
         ),
         (
-            format!("COMMENT ON TABLE people IS 'key {SECRET}'"),
+            format!("COMMENT ON TABLE people IS 'key {quoted}'"),
             "COMMENT ON TABLE people IS NULL",
             "comment",
         ),
-        (format!("CREATE VIEW w AS SELECT '{SECRET}'::text AS x"), "DROP VIEW w", "view public.w"),
+        (format!("CREATE VIEW w AS SELECT '{quoted}'::text AS x"), "DROP VIEW w", "view public.w"),
         (
             format!(
-                "ALTER TABLE people ADD COLUMN k text DEFAULT '{SECRET}'; ALTER TABLE people ALTER k SET DEFAULT '{SECRET}'; UPDATE people SET k = NULL"
+                "CREATE FUNCTION deep() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN \
+                 EXECUTE 'SELECT ''{deep}'' '; END $f$"
+            ),
+            "DROP FUNCTION deep()",
+            "function public.deep()",
+        ),
+        (format!("COMMENT ON DATABASE {database} IS 'the key: {quoted}'"), &no_comment, "comment"),
+        (
+            format!(
+                "ALTER TABLE people ADD COLUMN k text DEFAULT '{quoted}'; ALTER TABLE people ALTER k SET DEFAULT '{quoted}'; UPDATE people SET k = NULL"
             ),
             "ALTER TABLE people DROP COLUMN k",
             "table public.people",
@@ -146,8 +161,38 @@ fn credentials_in_the_structure_end_a_masked_snapshot_and_not_a_raw_one() {
             "COMMENT ON TABLE people IS NULL",
             "comment",
         ),
+        (
+            "CREATE FUNCTION d() RETURNS int LANGUAGE sql SET \"app.jwt_secret\" = 'Zq8Zq8Zq8' AS 'SELECT 1'",
+            "DROP FUNCTION d()",
+            "function public.d() gives `app.jwt_secret`",
+        ),
+        (
+            "CREATE FUNCTION d() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+             CREATE TRIGGER t AFTER INSERT ON people EXECUTE FUNCTION d('Zq8k3J9x0A8f7D6s5A4q2W1')",
+            "DROP FUNCTION d() CASCADE",
+            "argument of the trigger",
+        ),
+        (
+            "CREATE FUNCTION d(x bytea) RETURNS text LANGUAGE plpgsql AS \
+             $$ BEGIN RETURN pgp_sym_decrypt(x, 'Zq8 key'); END $$",
+            "DROP FUNCTION d(bytea)",
+            "gives `pgp_sym_decrypt`",
+        ),
+        (
+            "CREATE FUNCTION d() RETURNS event_trigger LANGUAGE plpgsql AS \
+             $$ DECLARE api_token text := 'Zq8k3J9x0'; BEGIN END $$",
+            "DROP FUNCTION d()",
+            "function public.d() gives `api_token`",
+        ),
+        (
+            "ALTER TABLE people ADD COLUMN api_key text DEFAULT 'Zq8k3J9x0'",
+            "ALTER TABLE people DROP COLUMN api_key",
+            "table public.people gives `api_key`",
+        ),
     ] {
         world.sql("prod", make);
+        let rules = RULES.replace("name = \"name\"", "name = \"name\"\n\"api*\" = \"null\"");
+        fs::write(world.path("anonymizers/people.toml"), rules).unwrap();
         let said = world.pfdata(&["snapshot", "production"]).expect(4);
         assert!(said.stderr.contains(told), "{told}: {}", said.stderr);
         assert!(!said.stderr.contains("Zq8"), "{}", said.stderr);
@@ -180,8 +225,40 @@ fn what_is_carried_as_it_is_is_named_in_plan_manifest_and_show() {
          ALTER TABLE people ADD CONSTRAINT no_bob CHECK (name <> 'Bob');
          CREATE POLICY p ON people USING (name <> 'Eve');
          CREATE TYPE mood AS ENUM ('sad');
-         COMMENT ON TABLE people IS 'people';",
+         COMMENT ON TABLE people IS 'people';
+         CREATE EXTENSION btree_gist;
+         CREATE TABLE slots (id int PRIMARY KEY, during tsrange, state text DEFAULT 'Jane' NOT NULL,
+             upper text GENERATED ALWAYS AS (state || 'Doe') STORED,
+             CONSTRAINT apart EXCLUDE USING gist (during WITH &&) WHERE (state <> 'Jane'));
+         CREATE TABLE parts (id int, who text) PARTITION BY LIST (who);
+         CREATE TABLE parts_jane PARTITION OF parts FOR VALUES IN ('Jane');
+         CREATE INDEX shouted ON people ((lower(name) || 'Jane'));
+         CREATE INDEX lower_name ON people (lower(name));
+         CREATE STATISTICS st ON (name || 'Jane'), (lower(name)) FROM people;
+         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql SET app.tenant = 'jane' AS
+             'BEGIN RETURN NEW; END';
+         CREATE TRIGGER tr BEFORE INSERT ON people FOR EACH ROW WHEN (NEW.name <> 'Jane')
+             EXECUTE FUNCTION f('Jane');
+         CREATE PUBLICATION pub FOR TABLE slots WHERE (id <> 7);
+         CREATE FOREIGN DATA WRAPPER fw;
+         CREATE SERVER fs FOREIGN DATA WRAPPER fw OPTIONS (host 'jane.example');
+         GRANT SELECT ON people TO pg_monitor;",
     );
+    let rules = "[postgres.\"public.slots\"]\n\"*\" = \"keep\"\n[postgres.\"public.parts\"]\n\"*\" = \"keep\"\n";
+    fs::write(world.path("anonymizers/people.toml"), format!("{RULES}{rules}")).unwrap();
+    let people = world.collection("prod", "people");
+    let database = people.client().database(&world.database("prod"));
+    world.wait(async {
+        let command = doc! { "collMod": "people", "validator": { "email": { "$ne": "jane" } } };
+        database.run_command(command).await.unwrap();
+        let index = doc! { "key": { "email": 1 }, "name": "some",
+        "partialFilterExpression": { "email": { "$gt": "jane" } } };
+        let command = doc! { "createIndexes": "people", "indexes": [index] };
+        database.run_command(command).await.unwrap();
+        let view = [doc! { "$match": { "email": "jane" } }];
+        let command = doc! { "create": "janes", "viewOn": "people", "pipeline": view.to_vec() };
+        database.run_command(command).await.unwrap();
+    });
     let plan = world.pfdata(&["snapshot", "production", "--dry-run"]).expect(0);
     let plan = format!("{}{}", plan.stdout, plan.stderr);
     assert!(plan.contains("predicates of indexes") && plan.contains("policies"), "{plan}");
@@ -195,8 +272,37 @@ fn what_is_carried_as_it_is_is_named_in_plan_manifest_and_show() {
         .iter()
         .map(|found| (found["kind"].as_str().unwrap(), found["count"].as_u64().unwrap()))
         .collect();
-    for kind in ["index predicates", "checks", "policies", "enum labels", "views and rules"] {
-        assert!(kinds.contains(&(kind, 1)), "{kind}: {kinds:?}");
+    for (kind, count) in [
+        ("views and rules", 1),
+        ("function bodies", 1),
+        ("settings of functions", 1),
+        ("generated columns", 2),
+        ("checks", 1),
+        ("index predicates", 2),
+        ("index expressions", 2),
+        ("extended statistics", 1),
+        ("policies", 1),
+        ("conditions and arguments of triggers", 1),
+        ("publication filters", 1),
+        ("options of foreign objects", 1),
+        ("partition bounds", 1),
+        ("enum labels", 1),
+        ("role names of owners", 1),
+    ] {
+        assert!(kinds.contains(&(kind, count)), "{kind}: {kinds:?}");
+    }
+    for kind in ["defaults", "comments and labels", "role names in grants"] {
+        assert!(kinds.iter().any(|(found, _)| *found == kind), "{kind}: {kinds:?}");
+    }
+    let mongodb = stores.iter().find(|store| store["store"] == "mongodb").unwrap();
+    let told = mongodb["structure"].to_string();
+    for kind in ["validators", "filters of indexes", "view pipelines"] {
+        assert!(told.contains(kind), "{kind}: {told}");
+    }
+    for told in [postgres, mongodb] {
+        let told = format!("{}{}", told["structure"], told["remarks"]);
+        assert!(!told.contains("Jane"), "{told}");
+        assert!(told.contains("the structure is stored as it is"), "{told}");
     }
     let text = world.pfdata(&["show", &id]).expect(0).stdout;
     assert!(text.contains("public.vip") && text.contains("index predicates"), "{text}");
@@ -205,9 +311,20 @@ fn what_is_carried_as_it_is_is_named_in_plan_manifest_and_show() {
     assert!(!shown.stdout.contains("\"structure\""));
 }
 
-#[test]
-fn a_masked_snapshot_that_fails_leaves_no_file_behind() {
+/// Production with so much in each store that a snapshot of it takes a while.
+fn large() -> World {
     let world = World::new(10);
+    world.sql(
+        "prod",
+        "INSERT INTO people (email, name, about, mails)
+         SELECT 'p' || n || '@original.example', 'N' || n, jsonb_build_object('n', n), '{}'
+         FROM generate_series(1000, 60000) n",
+    );
+    let mut commands = String::new();
+    for n in 1000..30_000 {
+        commands.push_str(&format!("SET cart:{n} '{{\"email\":\"p{n}@original.example\"}}'\n"));
+    }
+    world.redis(0, &commands);
     let collection = world.collection("prod", "people");
     world.wait(async {
         for batch in 0..20_i64 {
@@ -220,18 +337,100 @@ fn a_masked_snapshot_that_fails_leaves_no_file_behind() {
                 .collect();
             collection.insert_many(documents).await.unwrap();
         }
-        // Far behind the others, so that much is being written when it is met.
-        collection.insert_one(doc! { "_id": 20_000_i64 * 10, "secret": 1 }).await.unwrap();
     });
-    for round in 0..10 {
-        world.pfdata(&["snapshot", "production", "--jobs", "4"]).expect(4);
-        let left: Vec<_> = world
-            .files("backups/production")
-            .into_iter()
-            .filter(|path| path.components().any(|part| part.as_os_str() == "anonymized"))
-            .collect();
-        assert!(left.is_empty(), "round {round}: {left:?}");
+    world
+}
+
+/// What is left of masked snapshots in the repository.
+fn left(world: &World) -> Vec<PathBuf> {
+    let mut files = world.files("backups/production");
+    files.retain(|path| path.components().any(|part| part.as_os_str() == "anonymized"));
+    files
+}
+
+#[track_caller]
+fn nothing_is_left(world: &World, when: &str) {
+    let files = left(world);
+    assert!(files.is_empty(), "{when}: {files:?}");
+}
+
+#[test]
+fn a_masked_snapshot_that_fails_leaves_no_file_behind() {
+    let world = large();
+    let fails = |rounds: usize, what: &str| {
+        for round in 0..rounds {
+            world.pfdata(&["snapshot", "production", "--jobs", "4", "--store", what]).expect(4);
+            nothing_is_left(&world, &format!("{what}, round {round}"));
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        nothing_is_left(&world, &format!("{what}, a second later"));
+    };
+    // Many parts, which end all the time, and in the middle of them what no rule covers.
+    let mut rules = RULES.to_owned();
+    for number in 0..60_i64 {
+        rules.push_str(&format!("[mongodb.c{number:03}]\n_id = \"keep\"\nn = \"keep\"\n"));
+        let collection = world.collection("prod", &format!("c{number:03}"));
+        let name = if number == 40 { "hidden" } else { "n" };
+        world.wait(async { collection.insert_one(doc! { "_id": 1, name: 1 }).await.unwrap() });
     }
+    fs::write(world.path("anonymizers/people.toml"), &rules).unwrap();
+    fails(20, "mongodb");
+    let hidden = world.collection("prod", "c040");
+    world.wait(async { hidden.drop().await.unwrap() });
+    fs::write(
+        world.path("anonymizers/people.toml"),
+        rules.replace("[mongodb.c040]\n_id = \"keep\"\nn = \"keep\"\n", ""),
+    )
+    .unwrap();
+    // Far behind the others, so that much is being written when it is met.
+    world.sql(
+        "prod",
+        "INSERT INTO people (email, name, about, mails)
+         VALUES ('a@b.c', 'x', '{\"hidden\": 1}', '{}')",
+    );
+    fails(3, "postgres");
+    world.sql("prod", "DELETE FROM people WHERE email = 'a@b.c'");
+    world.redis(0, "SET nobody:knows 1\n");
+    fails(3, "redis");
+    world.redis(0, "DEL nobody:knows\n");
+    world.pfdata(&["snapshot", "production"]).expect(0);
+}
+
+#[test]
+fn a_masked_snapshot_that_is_interrupted_leaves_no_file_behind() {
+    let world = large();
+    let (mut interrupted, mut rounds) = (0, 0);
+    while interrupted < 10 {
+        rounds += 1;
+        assert!(rounds < 60, "no snapshot was interrupted while it wrote");
+        let mut child = world
+            .command(&["snapshot", "production", "--jobs", "4"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        let writing = loop {
+            if left(&world).iter().any(|path| path.to_string_lossy().contains("mongodb")) {
+                break true;
+            }
+            if child.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(30) {
+                break false;
+            }
+        };
+        let signal = if rounds % 2 == 0 { "-INT" } else { "-TERM" };
+        drop(Command::new("kill").args([signal, &child.id().to_string()]).output().unwrap());
+        let code = child.wait().unwrap().code();
+        if !writing || code == Some(0) {
+            fs::remove_dir_all(world.path("backups/production/anonymized")).unwrap();
+            continue;
+        }
+        assert!(matches!(code, Some(130 | 143)), "{code:?}");
+        nothing_is_left(&world, &format!("round {rounds}"));
+        interrupted += 1;
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    nothing_is_left(&world, "a second later");
 }
 
 #[test]

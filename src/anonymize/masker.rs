@@ -13,6 +13,7 @@ use super::registry::Draws;
 use super::rules::{By, Location, OnError, Spec};
 use super::spelling;
 use super::transformers::redact;
+use super::transformers::support::tidy;
 use super::transformers::{Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::error::Result;
 
@@ -136,7 +137,7 @@ impl Masker {
     /// digits, a uuid or an ObjectId in lower-case hex, whatever the store.
     pub(crate) fn record(&mut self, by: &[u8]) {
         if let Some(record) = &mut self.record {
-            begin(&mut record.named, b'=', by);
+            begin(&mut record.named, b'=', common(by, &mut String::new()).as_bytes());
             record.is_named = true;
             record.unit = usize::MAX;
         }
@@ -303,6 +304,20 @@ impl Record {
     }
 }
 
+/// The spelling that all stores have in common: one person stays one, whether the number comes as
+/// `7` or as `7.00` and the address in capitals or not. That two share their draws tells nothing.
+fn common<'a>(by: &'a [u8], scratch: &'a mut String) -> std::borrow::Cow<'a, str> {
+    let Ok(text) = std::str::from_utf8(by) else { return String::from_utf8_lossy(by) };
+    let text = tidy(text, true, scratch);
+    let whole = text.split_once('.').filter(|(whole, fraction)| {
+        let digits = whole.strip_prefix('-').unwrap_or(whole);
+        !digits.is_empty()
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && fraction.bytes().all(|byte| byte == b'0')
+    });
+    whole.map_or(text, |(whole, _)| whole).into()
+}
+
 fn begin((known, drawn): &mut (Vec<u8>, u32), tag: u8, text: &[u8]) {
     *drawn = 0;
     known.clear();
@@ -329,4 +344,27 @@ fn domain(spec: &Spec, place: &str) -> Domain {
 
 fn as_text(bytes: &[u8]) -> Result<&str, Mismatch> {
     std::str::from_utf8(bytes).map_err(|_| Mismatch("it is not valid UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common;
+
+    #[test]
+    fn what_tells_persons_apart_is_spelled_alike_in_all_stores() {
+        for (one, other) in [
+            ("7", "7.00"),
+            ("-7", "-7.0"),
+            ("Ann@Corp.example ", "ann@corp.example"),
+            ("7F3A9C00-0000", "7f3a9c00-0000"),
+        ] {
+            let spelled = |text: &str| common(text.as_bytes(), &mut String::new()).into_owned();
+            assert_eq!(spelled(one), spelled(other));
+        }
+        for (one, other) in [("7", "70"), ("7.5", "7"), ("a.0", "a"), ("10", "1.0")] {
+            let spelled = |text: &str| common(text.as_bytes(), &mut String::new()).into_owned();
+            assert_ne!(spelled(one), spelled(other));
+        }
+        assert_ne!(common(&[0xff], &mut String::new()), "");
+    }
 }

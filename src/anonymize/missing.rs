@@ -170,7 +170,7 @@ fn is_key(table: &Table, column: &Column) -> bool {
 
 /// The rule that a column's name and type suggest, and that fits it.
 pub(crate) fn proposal(table: &Table, column: &Column, key: &Key) -> String {
-    if is_key(table, column) {
+    if is_key(table, column) || table.partition_key.contains(&column.name) {
         return "\"keep\"".to_owned();
     }
     // An index that holds a unique key of kept columns between others stays unique by that.
@@ -192,6 +192,9 @@ pub(crate) fn proposal(table: &Table, column: &Column, key: &Key) -> String {
 }
 
 fn fits(table: &Table, column: &Column, rule: &str, unique: bool, key: &Key) -> bool {
+    if rule == "\"null\"" && table.nulls_equal.contains(&column.name) {
+        return false;
+    }
     let text = format!("version = 1\n[postgres.\"a.b\"]\nc = {rule}\n");
     let Ok(rules) = RuleSet::parse(&[("proposal".to_owned(), text)]) else { return false };
     let Some(rule) = rules.postgres.first().and_then(|section| section.columns.first()) else {

@@ -240,6 +240,14 @@ pub(crate) fn key_shape(key: &[u8], known: impl Fn(&str) -> bool) -> String {
     })
 }
 
+/// What remains of a name that no rule says: where its parts are, and what they look like.
+pub(crate) fn bare_shape(name: &[u8]) -> String {
+    outline(name, |_, part| {
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        if digits { without_digits(part) } else { HIDDEN.to_owned() }
+    })
+}
+
 /// What stands for a part that may be data.
 const HIDDEN: &str = "<…>";
 

@@ -79,6 +79,7 @@ impl RuleSet {
         }
         let rules: Vec<Vec<Option<&NameRule>>> = decisions.iter().map(|of| decided(of)).collect();
         checks::unique(tables, &rules, key, &mut problems);
+        checks::partition_keys(tables, &rules, &mut problems);
         checks::foreign_keys(tables, &rules, &mut problems);
         checks::constraints(tables, &rules, &mut coverage);
         let large_objects = self.large_objects(large_objects, &mut coverage, &mut problems);

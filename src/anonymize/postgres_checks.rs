@@ -8,7 +8,8 @@ use super::coverage::Coverage;
 use super::postgres::is_keep;
 use super::problems::Problems;
 use super::pseudonym::Key;
-use super::rules::{NameRule, OnError, Rule};
+use super::registry::Draws;
+use super::rules::{NameRule, OnError, Rule, Spec};
 use super::transformers::{Effect, Form, Length};
 use crate::error::{Error, Result};
 use crate::store::shape::{BaseType, Column, Digits, ForeignKey, Spelling, Table};
@@ -135,6 +136,33 @@ pub(crate) fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Resul
     })
 }
 
+/// Whether a rule writes nulls where there were none.
+fn may_null(rule: &Rule) -> bool {
+    rule.spec().is_some_and(|spec| {
+        spec.definition.effect == Effect::Null || spec.on_error == OnError::Null
+    })
+}
+
+/// Rows are loaded into the partition that they were read from: what it is chosen by must stay.
+pub(crate) fn partition_keys(tables: &[Table], decisions: &Decisions<'_>, problems: &mut Problems) {
+    for (table, rules) in tables.iter().zip(decisions) {
+        for (column, rule) in table.columns.iter().zip(rules) {
+            let Some(rule) = rule.filter(|_| table.partition_key.contains(&column.name)) else {
+                continue;
+            };
+            if !is_keep(&rule.rule) && !rule.rule.is_undecided() {
+                problems.add(
+                    Error::usage(refusal(table, column, rule))
+                        .because(
+                            "it belongs to the partition key: rows would leave their partition",
+                        )
+                        .hint("keep the column"),
+                );
+            }
+        }
+    }
+}
+
 /// A unique index needs every column to stay unique, unless those that do hold another unique
 /// index between them.
 pub(crate) fn unique(
@@ -147,7 +175,10 @@ pub(crate) fn unique(
         let mut safe: HashMap<&str, bool> = HashMap::new();
         for (column, rule) in table.columns.iter().zip(rules) {
             // A rule that cannot be compiled has been told already.
-            let unique = rule.is_none_or(|rule| stays_unique(column, rule, key).unwrap_or(true));
+            let unique = rule.is_none_or(|rule| {
+                let nulls = table.nulls_equal.contains(&column.name) && may_null(&rule.rule);
+                stays_unique(column, rule, key).unwrap_or(true) && !nulls
+            });
             safe.insert(&column.name, unique);
         }
         let is_safe = |name: &String| safe.get(name.as_str()).copied().unwrap_or(true);
@@ -213,7 +244,22 @@ fn foreign_key_pair(
         let (Some(rule), Some(target_rule)) = (rule, target_rule) else { continue };
         let room = |table: &Table, at: usize| table.columns.get(at).and_then(|c| c.max_chars);
         let same_room = room(table, from) == room(target, to);
-        if !agree(&rule.rule, &target_rule.rule, same_room) {
+        if let (Some(spec), Some(column)) =
+            (drawn(&rule.rule, &target_rule.rule, foreign_key), table.columns.get(from))
+        {
+            problems.add(
+                Error::usage(refusal(table, column, rule))
+                    .because(format!(
+                        "`{}` draws for each row, and foreign key `{}` needs equal values in both \
+                         tables",
+                        spec.definition.name, foreign_key.name
+                    ))
+                    .hint(
+                        "keep the column, or say by = { field = …, link = … } in both tables, of \
+                           fields that the same foreign key ties",
+                    ),
+            );
+        } else if !agree(&rule.rule, &target_rule.rule, same_room) {
             problems.add(
                 Error::usage(format!(
                 "column `{name}` of {} ({} at {}) and column `{target_name}` of {} ({} at {}) are \
@@ -229,6 +275,23 @@ fn foreign_key_pair(
             .hint("use the same transformer and link for both"));
         }
     }
+}
+
+/// The rule of a referencing column that draws for each row, and so differs from what it refers to.
+fn drawn<'a>(rule: &'a Rule, target: &Rule, foreign_key: &ForeignKey) -> Option<&'a Spec> {
+    let (spec, target) = (rule.spec()?, target.spec()?);
+    let draws = match spec.definition.draws {
+        Draws::Original => return None,
+        Draws::Record => return Some(spec),
+        Draws::Shift => spec.by.is_some(),
+    };
+    let tied = |from: &String, to: &String| {
+        let by = |spec: &Spec| spec.by.as_ref().map(|by| (by.field.clone(), by.link.clone()));
+        matches!((by(spec), by(target)), (Some((own, Some(a))), Some((other, Some(b))))
+            if own == *from && other == *to && a == b)
+    };
+    let mut pairs = foreign_key.columns.iter().zip(&foreign_key.target_columns);
+    (draws && !pairs.any(|(from, to)| tied(from, to))).then_some(spec)
 }
 
 fn agree(rule: &Rule, target: &Rule, same_room: bool) -> bool {

@@ -1,7 +1,7 @@
 //! The transform of a Redis index: key by key, element by element, name by name.
 
 use super::action::{Action, Masker, Outcome, Problem};
-use super::pattern::shape;
+use super::pattern::bare_shape;
 use super::redis::{Body, Field, Name, Section, Type, find, kind_word, told, type_index};
 use super::redis_masks::{begin_record, mask, masked_score, own_record, respell};
 use super::transformers::{Form, Mismatch};
@@ -111,7 +111,8 @@ impl RedisTransform {
     /// Why an element has no rule.
     fn without_rule(&self, field: &[u8]) -> Error {
         let place = self.place();
-        let error = Error::findings(format!("no rule covers field `{}` of {place}", shape(field)));
+        let error =
+            Error::findings(format!("no rule covers field `{}` of {place}", bare_shape(field)));
         match self.section.and_then(|index| self.sections.get(index)) {
             Some(section) => error.hint(format!("add it at {}, or a rule for \"*\"", section.at)),
             None => error,

@@ -91,11 +91,12 @@ pub(super) fn of_key(section: &RedisSection) -> Decision {
             fates.push(Fate::Other);
         }
     }
-    let all = |wanted: Fate| fates.iter().all(|fate| *fate == wanted || *fate == Fate::Drop);
-    if fates.contains(&Fate::Keep) && all(Fate::Keep) {
+    // What a field's value says may stand in the key too: a field that is dropped is no keep.
+    if !fates.is_empty() && fates.iter().all(|fate| *fate == Fate::Keep) {
         return Decision::Keep(section.at.clone());
     }
-    if all(Fate::Whole) { hash(&section.at) } else { Decision::Undecided }
+    let nothing_stays = fates.iter().all(|fate| matches!(fate, Fate::Whole | Fate::Drop));
+    if nothing_stays { hash(&section.at) } else { Decision::Undecided }
 }
 
 /// The names of the fields that match a rule of a hash or a stream.

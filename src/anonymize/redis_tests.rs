@@ -77,6 +77,23 @@ fn what_is_uncovered_stops_the_job_without_telling_data() {
 }
 
 #[test]
+fn a_dropped_field_is_no_reason_to_keep_the_key_that_tells_it() {
+    let text = "[redis.\"s:*\"]\nhash = { sid = \"drop\", x = \"keep\" }\n";
+    let error = redis(text, "s:secret", Hash, &[(Some("x"), "1")]).unwrap_err();
+    assert_eq!(error.kind(), Kind::Findings, "{error}");
+    let text = "[redis.\"s:*\"]\nhash = { sid = \"drop\", x = \"redact\" }\n";
+    let (name, _) = redis(text, "s:secret", Hash, &[(Some("x"), "1")]).unwrap().unwrap();
+    assert!(name.starts_with("s:") && !name.contains("secret"), "{name}");
+}
+
+#[test]
+fn a_field_that_no_rule_spells_out_is_not_told() {
+    let text = "[redis.phones]\nhash = { x = \"keep\" }\n";
+    let error = redis(text, "phones", Hash, &[(Some("smith"), "1")]).unwrap_err();
+    assert!(!told(&error).contains("smith") && told(&error).contains("<…>"), "{error}");
+}
+
+#[test]
 fn values_that_do_not_fit_are_errors_or_redacted() {
     let text = "[redis.\"a:*\"]\nnames = \"keep\"\nstring = \"uuid\"\nlist = { use = \"uuid\", on_error = \"redact\" }\n";
     let error = redis(text, "a:1", Text, &[(None, "Bobby")]).unwrap_err();
@@ -196,6 +213,7 @@ fn the_text_under_a_star_of_a_key_needs_a_decision() {
         "string = { json = { \"$\" = \"keep\" } }",
         "hash = { \"*\" = { use = \"keep\", names = \"hash\" } }",
         "string = \"keep\"\nlist = \"redact\"",
+        "string = \"keep\"\nlist = \"drop\"",
         "zset = { use = \"keep\", score = \"number_noise\" }",
     ] {
         assert_eq!(open(&format!("[redis.\"s:*\"]\n{body}\n")), names("s:*"), "{body}");
@@ -207,7 +225,6 @@ fn the_text_under_a_star_of_a_key_needs_a_decision() {
     for (body, kept) in [
         ("action = \"keep\"", true),
         ("string = \"keep\"\nzset = \"keep\"\nhash = { \"*\" = \"keep\" }", true),
-        ("string = \"keep\"\nlist = \"drop\"", true),
         ("string = \"redact\"\nlist = { use = \"constant\", value = \"x\" }", false),
         ("string = \"redact\"\nhash = { a = \"drop\", \"*\" = \"redact\" }", false),
     ] {

@@ -11,7 +11,7 @@ use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
 use super::transformers::Form;
 use crate::error::{Error, Result};
-use crate::store::shape::Spelled;
+use crate::store::shape::{Column, Spelled};
 
 /// A column whose unique index may tell apart what its rule takes for equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct SpelledColumn {
     pub name: String,
     /// Whether punctuation makes no difference either.
     pub ignores_punctuation: bool,
+    /// Whether they are the elements of an array.
+    pub elements: bool,
     /// Whether the type itself compares without regard to case.
     folds: bool,
 }
@@ -31,14 +33,18 @@ pub struct SpelledColumn {
 impl SpelledColumn {
     /// What the store is asked for.
     pub fn spelled(&self) -> Spelled<'_> {
-        Spelled { name: &self.name, ignores_punctuation: self.ignores_punctuation }
+        Spelled {
+            name: &self.name,
+            ignores_punctuation: self.ignores_punctuation,
+            elements: self.elements,
+        }
     }
 }
 
 impl SpelledPath {
     /// What the store is asked for.
     pub fn spelled(&self) -> Spelled<'_> {
-        Spelled { name: &self.path, ignores_punctuation: self.ignores_punctuation }
+        Spelled { name: &self.path, ignores_punctuation: self.ignores_punctuation, elements: false }
     }
 }
 
@@ -52,14 +58,15 @@ impl PostgresPlan {
         let mut columns = Vec::new();
         for (position, ruled) in plan.ruled.iter().enumerate() {
             let Some(column) = plan.columns.get(ruled.index) else { continue };
-            let (Action::Leaf(masker), false) = (&ruled.action, column.array) else { continue };
+            let Some(masker) = texts_of(&ruled.action, column) else { continue };
             if checks::form(column) == Form::Text && masker.injective() && unique(&column.name) {
                 columns.push(SpelledColumn {
                     table,
                     ruled: position,
                     name: column.name.clone(),
                     ignores_punctuation: masker.ignores_punctuation(),
-                    folds: column.type_name.ends_with("citext"),
+                    elements: column.array,
+                    folds: column.type_name.trim_end_matches("[]").ends_with("citext"),
                 });
             }
         }
@@ -77,13 +84,29 @@ impl PostgresPlan {
         for (place, texts) in found {
             let plan = self.table(place.table)?;
             let Some(ruled) = plan.ruled.get(place.ruled) else { continue };
-            let Action::Leaf(masker) = &ruled.action else { continue };
+            let Some(masker) =
+                plan.columns.get(ruled.index).and_then(|column| texts_of(&ruled.action, column))
+            else {
+                continue;
+            };
             let place_name = format!("column `{}` of {}", place.name, plan.name);
             domains.note(masker, texts, place.folds, &place_name)?;
         }
         let ruled = self.tables.iter_mut().flat_map(|table| &mut table.ruled);
         domains.set(ruled.map(|ruled| &mut ruled.action));
         Ok(())
+    }
+}
+
+/// What masks the texts of a column, or the elements of an array.
+fn texts_of<'a>(action: &'a Action, column: &Column) -> Option<&'a Masker> {
+    match action {
+        Action::Leaf(masker) if !column.array => Some(masker),
+        Action::Each(inner) => match &**inner {
+            Action::Leaf(masker) => Some(masker),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

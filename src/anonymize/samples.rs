@@ -29,6 +29,11 @@ impl PostgresPlan {
                 Action::Leaf(masker) | Action::Whole(masker) if !column.array => {
                     values(masker, form)
                 }
+                Action::Each(inner) if column.array => {
+                    let elements =
+                        inner.masker().map_or_else(Vec::new, |masker| values(masker, form));
+                    elements.into_iter().flatten().map(|element| Some(array(&element))).collect()
+                }
                 _ => continue,
             };
             if !values.is_empty() {
@@ -41,6 +46,11 @@ impl PostgresPlan {
         }
         Ok(samples)
     }
+}
+
+/// An array of one element, as the server reads it.
+fn array(element: &str) -> String {
+    format!("{{\"{}\"}}", element.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn values(masker: &Masker, form: Form) -> Vec<Option<String>> {

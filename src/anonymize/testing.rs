@@ -92,6 +92,8 @@ pub(crate) fn table(name: &str, columns: &[(&str, &str)]) -> Table {
         columns: columns.iter().map(|(name, type_name)| column(name, type_name)).collect(),
         parents: Vec::new(),
         unique: Vec::new(),
+        nulls_equal: Vec::new(),
+        partition_key: Vec::new(),
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
         checks: Vec::new(),

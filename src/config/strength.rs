@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 
 use super::secret::Secret;
 use crate::error::{Error, Result};
@@ -302,11 +302,17 @@ fn letter(character: char, one: char) -> char {
     }
 }
 
-/// `sha256("password")` looks random and is in every list.
+/// `sha256("password")` looks random and is in every list: in hex or Base64, of the word or of the
+/// line that `echo` makes of it, and with the `  -` that `sha256sum` prints behind it.
 fn is_digest_of_a_word(text: &str) -> bool {
-    static DIGESTS: LazyLock<HashSet<Vec<u8>>> =
-        LazyLock::new(|| list().chain([""]).map(|word| Sha256::digest(word).to_vec()).collect());
-    from_hex(text).is_some_and(|digest| DIGESTS.contains(&digest))
+    static DIGESTS: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
+        let lines = list().chain([""]).flat_map(|word| [word.to_owned(), format!("{word}\n")]);
+        let both = |line: String| [Sha256::digest(&line).to_vec(), Sha512::digest(&line).to_vec()];
+        lines.flat_map(both).collect()
+    });
+    let digest = text.split_whitespace().next().unwrap_or_default();
+    let mut read = [from_hex(digest), from_base64(digest)].into_iter().flatten();
+    read.any(|bytes| DIGESTS.contains(&bytes))
 }
 
 fn readable(bytes: Vec<u8>) -> Option<String> {

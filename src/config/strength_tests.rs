@@ -240,3 +240,20 @@ proptest! {
         prop_assert!(bits(&text) <= 80 * 7);
     }
 }
+
+#[test]
+fn digests_of_common_words_are_known_in_every_spelling() {
+    for digest in [
+        // printf password | sha256sum, as it is printed
+        "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8  -",
+        // echo password | sha256sum
+        "6b3a55e0261b0304143f805a24924d0c1c44524821305f31d9277843b8a10f4e",
+        "6b3a55e0261b0304143f805a24924d0c1c44524821305f31d9277843b8a10f4e  -",
+        // printf password | openssl dgst -sha256 -binary | base64
+        "XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg=",
+        // echo password | sha512sum
+        "9151440965cf9c5e07f81eee6241c042a7b78e9bb2dd4f928a8f6da5e369cdffdd2b70c70663ee30d02115731d35f1ece5aad9b362aaa9850efa99e3d197212a",
+    ] {
+        weak(digest);
+    }
+}

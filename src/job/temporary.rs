@@ -13,8 +13,8 @@ use crate::repository::process;
 /// How every name begins.
 const PREFIX: &str = "pfdata-";
 
-/// How many entries of the folder for temporary files are looked at: a sweep is no job of its own.
-const LOOKED_AT_MAX: usize = 10_000;
+/// How many folders of such a name are looked at: a sweep is no job of its own.
+const LOOKED_AT_MAX: usize = 1_000;
 
 /// A temporary folder of this process; it goes with its handle.
 pub(crate) fn folder() -> Result<tempfile::TempDir> {
@@ -35,7 +35,9 @@ pub(crate) fn sweep() {
 fn sweep_in(place: &Path) {
     let Ok(entries) = fs::read_dir(place) else { return };
     let mine = rustix::process::geteuid().as_raw();
-    for entry in entries.flatten().take(LOOKED_AT_MAX) {
+    let ours =
+        |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes());
+    for entry in entries.flatten().filter(ours).take(LOOKED_AT_MAX) {
         let name = entry.file_name();
         // A link is no folder here, and its target is nobody's business.
         let own = entry

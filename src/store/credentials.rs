@@ -1,8 +1,10 @@
 //! Texts that look like credentials: what of a store's structure must not leave a live environment
 //! in a masked snapshot. Judged by names and forms; a judgement errs on the side of stopping.
 
+mod forms;
+
 /// Parts of an option's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 18] = [
+const SECRET_PARTS: [&str; 21] = [
     "password",
     "passwd",
     "pwd",
@@ -21,6 +23,9 @@ const SECRET_PARTS: [&str; 18] = [
     "accesskey",
     "jwt",
     "bearer",
+    "pass",
+    "sas",
+    "cookie",
 ];
 
 /// Words that make `key` harmless: what a column or an index is, not what opens something.
@@ -28,7 +33,7 @@ const HARMLESS_KEYS: [&str; 8] =
     ["primary", "foreign", "partition", "sort", "row", "public", "shard", "cluster"];
 
 /// Words after which `=` or `:` introduces a secret in an option's value.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 13] = [
     "password",
     "passwd",
     "pwd",
@@ -41,13 +46,21 @@ const SECRET_WORDS: [&str; 12] = [
     "accesskey",
     "authorization",
     "x-api-key",
+    "cookie",
 ];
 
 /// Whether an option of this name and value may hold a credential.
 pub fn is_secret_option(name: &str, value: &str) -> bool {
     let plain =
         matches!(value.trim().to_ascii_lowercase().as_str(), "" | "true" | "false" | "none");
-    !plain && (is_secret_name(name) || assigns_secret(value) || in_text(value) || has_token(value))
+    let found = || {
+        is_secret_name(name)
+            || assigns_secret(value)
+            || forms::in_option(value, &value.to_ascii_lowercase())
+            || in_text(value)
+            || has_token(value)
+    };
+    !plain && found()
 }
 
 /// Whether a name says that what it names is a secret: `sslPassword`, `api_key`, `x-auth-token`.
@@ -55,7 +68,17 @@ pub fn is_secret_name(name: &str) -> bool {
     let parts = parts(name);
     let has = |word: &str| parts.iter().any(|part| part == word);
     let joined = parts.concat();
-    let compound = ["password", "passwd", "passphrase", "secret", "apikey", "accesskey", "token"];
+    let compound = [
+        "password",
+        "passwd",
+        "passphrase",
+        "secret",
+        "apikey",
+        "accesskey",
+        "token",
+        "dbpass",
+        "userpass",
+    ];
     SECRET_PARTS.iter().any(|word| has(word))
         || compound.iter().any(|word| joined.contains(word))
         || (has("key") && !HARMLESS_KEYS.iter().any(|word| has(word)))
@@ -119,7 +142,11 @@ pub fn by_form(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     has_url_password(text)
         || text.contains("-----BEGIN ") && lower.contains("private key")
-        || words(text).any(|word| is_aws_key(word) || is_jwt(word) || is_known_token(word))
+        || forms::any(text, &lower)
+        // A token may stand behind a name (`token=…`) or in a path.
+        || words(text)
+            .flat_map(|word| word.split(['=', '/']))
+            .any(|word| is_aws_key(word) || is_jwt(word) || is_known_token(word))
         || after(&lower, "bearer ").any(|rest| words(rest).next().is_some_and(|w| w.len() >= 12))
         || after(&lower, "basic ").any(|rest| {
             words(rest).next().is_some_and(|word| word.len() >= 16 && word.ends_with('='))
@@ -193,9 +220,25 @@ fn is_jwt(word: &str) -> bool {
 
 /// Tokens that say by their beginning what they are.
 fn is_known_token(word: &str) -> bool {
-    const PREFIXES: [&str; 10] = [
+    const PREFIXES: [&str; 26] = [
         "ghp_",
         "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "npm_",
+        "pypi-",
+        "AIza",
+        "ya29.",
+        "GOCSPX-",
+        "whsec_",
+        "sk-ant-",
+        "sk-proj-",
+        "shpat_",
+        "shpss_",
+        "dop_v1_",
+        "xapp-",
+        "xoxa-",
         "github_pat_",
         "glpat-",
         "xoxb-",
@@ -205,7 +248,8 @@ fn is_known_token(word: &str) -> bool {
         "hvs.",
         "SG.",
     ];
-    word.len() >= 20 && PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+    let random = word.bytes().any(|byte| byte.is_ascii_digit());
+    word.len() >= 20 && random && PREFIXES.iter().any(|prefix| word.starts_with(prefix))
 }
 
 /// Whether a random-looking run stands in a text: a path, an address or a sentence is none.

@@ -19,6 +19,10 @@ pub struct Table {
     /// Unique indexes (primary keys and exclusion constraints too): the names of the columns in
     /// each. A column inside an expression or predicate of such an index counts.
     pub unique: Vec<Vec<String>>,
+    /// Those columns of such indexes that must hold no two nulls: `NULLS NOT DISTINCT`.
+    pub nulls_equal: Vec<String>,
+    /// The columns that decide which partition a row is in.
+    pub partition_key: Vec<String>,
     /// The columns of the primary key.
     pub primary_key: Vec<String>,
     /// Foreign keys of this table.
@@ -148,6 +152,8 @@ pub struct Spelled<'a> {
     pub name: &'a str,
     /// Whether punctuation makes no difference either.
     pub ignores_punctuation: bool,
+    /// Whether the column is an array, whose elements are looked at.
+    pub elements: bool,
 }
 
 /// Values that are tried in a column before anything is stored; null is one too.

@@ -26,7 +26,7 @@ mod phone;
 mod postcode;
 pub(crate) mod redact;
 mod street;
-mod support;
+pub(crate) mod support;
 mod text;
 mod url;
 mod username;

@@ -144,7 +144,7 @@ pub(super) fn finish(
 }
 
 /// Trimmed and NFC; with `lower` also lower case and with single spaces.
-pub(super) fn tidy<'a>(text: &'a str, lower: bool, scratch: &'a mut String) -> &'a str {
+pub(crate) fn tidy<'a>(text: &'a str, lower: bool, scratch: &'a mut String) -> &'a str {
     let text = text.trim();
     if text.is_ascii() {
         return if lower { tidy_ascii(text, scratch) } else { text };

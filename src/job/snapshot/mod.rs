@@ -118,12 +118,7 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
     let gate = Gate::default();
     let guard = super::OnDrop::new({
         let (gate, journal, record) = (gate.clone(), journal.clone(), record);
-        move || {
-            if !gate.close(WRITERS_PATIENCE) {
-                tracing::warn!("a writer of the snapshot does not end; its file may stay");
-            }
-            abandon(&journal, &record, Outcome::Failed);
-        }
+        move || give_up(&gate, &journal, &record)
     });
     let place = (folder, gate);
     let summary = read_all(&plan, place, &snapshot, created, &journal, known, progress).await;
@@ -329,6 +324,14 @@ pub fn clean_up_crashed(journals: &Journals) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Stops what still writes, and removes it.
+fn give_up(gate: &Gate, journal: &Journal, record: &Record) {
+    if !gate.close(WRITERS_PATIENCE) {
+        tracing::warn!("a writer of the snapshot does not end; its file may stay");
+    }
+    abandon(journal, record, Outcome::Failed);
 }
 
 /// Removes the parts of a snapshot that has no manifest, and says so in its journal.

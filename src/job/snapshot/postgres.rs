@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::{Ruled, Session, SnapshotPlan, StoreRead, count};
 use crate::anonymize::postgres::PostgresPlan;
+use crate::anonymize::problems::Problems;
 use crate::anonymize::review;
 use crate::config::endpoint::PostgresEndpoint;
-use crate::error::{Error, OrFail, Result};
+use crate::error::{Error, Kind, OrFail, Result};
 use crate::job::Queue;
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow;
@@ -118,12 +119,17 @@ impl Masking {
     /// What the rules write must fit the types, domains and checks of the tables.
     async fn try_out(&self, source: &Source) -> Result<()> {
         let trial = source.trial().await?;
+        let mut problems = Problems::default();
         for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
             for sample in self.plan.samples(*position)? {
-                trial.judge(table, &sample).await?;
+                match trial.judge(table, &sample).await {
+                    Err(error) if error.kind() == Kind::Usage => problems.add(error),
+                    judged => judged?,
+                }
             }
         }
-        trial.finish().await
+        trial.finish().await?;
+        problems.finish()
     }
 
     /// Finds the values of unique columns that differ in their spelling alone, so that their
@@ -150,7 +156,11 @@ fn refuse_credentials(found: &[String]) -> Result<()> {
             "the schema holds credentials that no rule can mask: {}",
             found.join(", ")
         ))
-        .hint("connect as a role that cannot see them (data.connect.postgres), or drop them")),
+        .hint(
+            "take them out of there, and read them with current_setting or from outside; user \
+             mappings and subscriptions are left out for a role that cannot see them \
+             (data.connect.postgres)",
+        )),
     }
 }
 

@@ -171,26 +171,76 @@ pub(super) fn begin(
 mod tests {
     use super::*;
     use crate::config::policy::Class;
+    use crate::job::snapshot::{Record, give_up};
+    use std::time::{Duration, Instant};
 
-    #[test]
-    fn a_snapshot_that_masks_has_no_permit_for_rows() {
-        let folder = tempfile::tempdir().unwrap();
+    fn session(folder: &std::path::Path, unruled: Option<UnruledPermit>) -> Session {
         let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
-        let session = |unruled| Session {
-            folder: folder.path().to_owned(),
+        Session {
             gate: Gate::default(),
+            folder: folder.join("set/snapshot"),
             codec: Compression::None,
             structure: StructurePermit::unruled(class, false, clearance).unwrap(),
             unruled,
-            journal: Journal::at(folder.path(), "development", "job"),
+            journal: Journal::at(folder, "development", "job"),
             numbers: Arc::new(AtomicU32::new(0)),
             workers: Arc::new(Semaphore::new(1)),
             jobs: 1,
             holds: BTreeMap::new(),
             raw: BTreeSet::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_masks_has_no_permit_for_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
+        let session = |unruled| session(folder.path(), unruled);
         assert!(session(None).unruled().is_err());
         let permit = UnruledPermit::new(class, false, clearance).unwrap();
         assert!(session(Some(permit)).unruled().is_ok());
+    }
+
+    /// Writers that no error reaches: they go on until they are refused.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_snapshot_that_is_given_up_is_gone_and_nothing_of_it_comes_back() {
+        for attempts in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let whole = session(folder.path(), None);
+            let writers: Vec<_> = (0..4)
+                .map(|place| {
+                    let session = if attempts { whole.attempt() } else { whole.clone() };
+                    tokio::spawn(async move {
+                        for number in 0.. {
+                            let path = format!("mongodb/{place}.{number}");
+                            let stored = session.small(PartKind::Metadata, path, ("", ""), vec![1]);
+                            if stored.await.is_err() {
+                                return number;
+                            }
+                        }
+                        0
+                    })
+                })
+                .collect();
+            let begun = Instant::now();
+            while !whole.folder.join("mongodb/3.2").exists() {
+                assert!(begun.elapsed() < Duration::from_secs(30), "nothing is written");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let record = Record {
+                kind: "snapshot".to_owned(),
+                repository: folder.path().to_owned(),
+                folder: whole.folder.clone(),
+                snapshot: "snapshot".to_owned(),
+                plan: serde_json::Value::Null,
+            };
+            give_up(&whole.gate, &whole.journal, &record);
+            assert!(!whole.folder.exists());
+            for writer in writers {
+                let stored = tokio::time::timeout(Duration::from_secs(30), writer).await;
+                assert!(stored.unwrap().unwrap() > 0);
+            }
+            assert!(!whole.folder.exists());
+        }
     }
 }

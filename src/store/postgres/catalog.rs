@@ -84,6 +84,7 @@ impl Server {
 const TABLES: &str = include_str!("../../../sql/catalog/tables.sql");
 const COLUMNS: &str = include_str!("../../../sql/catalog/columns.sql");
 const UNIQUES: &str = include_str!("../../../sql/catalog/uniques.sql");
+const PARTITION_KEYS: &str = include_str!("../../../sql/catalog/partition_keys.sql");
 const CONSTRAINTS: &str = include_str!("../../../sql/catalog/constraints.sql");
 const PARENTS: &str = include_str!("../../../sql/catalog/parents.sql");
 const RELATIONS: &str = include_str!("../../../sql/catalog/relations.sql");
@@ -173,6 +174,8 @@ async fn read_tables(client: &Client, schemas: &Vec<String>) -> Result<(Vec<Tabl
         columns: Vec::new(),
         parents: Vec::new(),
         unique: Vec::new(),
+        nulls_equal: Vec::new(),
+        partition_key: Vec::new(),
         primary_key: Vec::new(),
         foreign_keys: Vec::new(),
         checks: Vec::new(),
@@ -205,7 +208,14 @@ async fn read_details(client: &Client, tables: &mut [Table]) -> Result<()> {
         if row.get("indisprimary") {
             tables[place].primary_key = row.get("columns");
         }
+        if row.get("nulls_equal") {
+            tables[place].nulls_equal.extend(row.get::<_, Vec<String>>("columns"));
+        }
         tables[place].unique.push(row.get("columns"));
+    }
+    for row in client.query(PARTITION_KEYS, &[&oids]).await.or_postgres(failed)? {
+        let Some(place) = place(&row) else { continue };
+        tables[place].partition_key = row.get("columns");
     }
     for row in client.query(CONSTRAINTS, &[&oids]).await.or_postgres(failed)? {
         let Some(place) = place(&row) else { continue };

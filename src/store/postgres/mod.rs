@@ -1,6 +1,7 @@
 //! PostgreSQL, 13 to 18.
 
 pub mod archive;
+pub mod carried;
 pub mod catalog;
 pub mod check;
 pub mod connect;

@@ -118,7 +118,10 @@ impl Target {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut list = tempfile::NamedTempFile::new().or_fail(|| "a list cannot be written")?;
+        // Beside the archive: the folder is the job's own, and is swept when the job was killed.
+        let folder = archive.path.parent().unwrap_or(Path::new("."));
+        let mut list =
+            tempfile::NamedTempFile::new_in(folder).or_fail(|| "a list cannot be written")?;
         list.write_all(entries.as_bytes()).or_fail(|| "a list cannot be written")?;
         let doing = format!("restore the schema ({})", section.word());
         let mut command = tools::command(&archive.tool, &self.endpoint, &self.names.new)?;

@@ -23,8 +23,14 @@ impl Source {
     /// many.
     pub async fn spellings(&self, table: &Table, place: Spelled<'_>) -> Result<Vec<String>> {
         let failed = || format!("column `{}` of {} cannot be read", place.name, table.full_name());
-        let from = format!("FROM ONLY {}", qualified(&table.schema, &table.name));
-        let text = format!("{}::text COLLATE \"C\"", ident(place.name));
+        let rows = format!("FROM ONLY {}", qualified(&table.schema, &table.name));
+        let (column, from) = if place.elements {
+            let element = format!("pg_catalog.unnest({}::text[])", ident(place.name));
+            ("element".to_owned(), format!("FROM (SELECT {element} AS element {rows}) AS elements"))
+        } else {
+            (ident(place.name), rows)
+        };
+        let text = format!("{column}::text COLLATE \"C\"");
         // One cheap pass says whether there can be any, and what the second has to look at.
         let odd = format!(
             "SELECT coalesce(bool_or(lower(v) <> v), false),\
@@ -56,7 +62,7 @@ impl Source {
         let query = format!(
             "SELECT unnest(array_agg(DISTINCT {text})) {from} WHERE {} IS NOT NULL \
              GROUP BY {key} HAVING count(DISTINCT {text}) > 1 LIMIT {}",
-            ident(place.name),
+            column,
             MOST + 1
         );
         let rows = self.keeper().query(&query, &[]).await.or_postgres(failed)?;

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio_postgres::error::SqlState;
@@ -36,6 +37,11 @@ pub struct TargetOptions {
     /// `postgres/database.json` of the snapshot.
     pub database: Value,
 }
+
+/// How often the new database is created while another of its name comes into being.
+const MAKE_ATTEMPTS: u32 = 20;
+/// How long to wait between two of them.
+const MAKE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A database that is being loaded.
 pub struct Target {
@@ -146,7 +152,7 @@ impl Target {
             let statement = format!(
                 "CREATE DATABASE {new} TEMPLATE template0 ENCODING {encoding}{locale}{clauses}"
             );
-            match maintenance.batch_execute(&statement).await {
+            match self.make(maintenance, &statement).await? {
                 Ok(()) if number == 0 => return self.drop_public().await,
                 Ok(()) => {
                     self.remark(format!(
@@ -169,6 +175,27 @@ impl Target {
         match refused {
             Some(error) => Err(error).or_postgres(|| self.cannot_create()),
             None => Err(Error::failed(self.cannot_create())),
+        }
+    }
+
+    /// Executes a CREATE DATABASE. One of a job that has ended may still be at work on the server,
+    /// unseen by the DROP before this: it is waited for, and its database dropped.
+    async fn make(
+        &self,
+        maintenance: &Session,
+        statement: &str,
+    ) -> Result<std::result::Result<(), tokio_postgres::Error>> {
+        let mut attempts = 0;
+        loop {
+            let made = maintenance.batch_execute(statement).await;
+            let taken = [SqlState::UNIQUE_VIOLATION, SqlState::DUPLICATE_DATABASE];
+            let code = made.as_ref().err().and_then(tokio_postgres::Error::code);
+            attempts += 1;
+            if !code.is_some_and(|code| taken.contains(code)) || attempts == MAKE_ATTEMPTS {
+                return Ok(made);
+            }
+            tokio::time::sleep(MAKE_PAUSE).await;
+            swap::drop_database(maintenance, &self.names.new).await?;
         }
     }
 
