@@ -108,6 +108,7 @@ ip = "ip"
 hash = { email = { use = "email", link = "person.email" }, name = { use = "name", link = "person.name" }, "*" = "keep" }
 
 [redis."session:*"]
+names = "keep"
 string = { json = { "$.email" = { use = "email", link = "person.email" }, "$" = "keep" } }
 
 [redis."recent:*"]
@@ -120,6 +121,7 @@ set = "keep"
 zset = "keep"
 
 [redis."stream:*"]
+names = "keep"
 stream = { email = { use = "email", link = "person.email" }, "*" = "keep" }
 """
 

@@ -35,7 +35,7 @@ impl Source {
         let odd = format!(
             "SELECT coalesce(bool_or(lower(v) <> v), false),\
                     coalesce(bool_or(v <> btrim(v) OR strpos(v, '  ') > 0 \
-                                     OR v <> translate(v, E'\\t\\n\\r\\x0b\\x0c', '')), false),\
+                                     OR v ~ '[\\t\\n\\r\\v\\f]'), false),\
                     coalesce(bool_or(octet_length(v) <> length(v)), false)\
                FROM (SELECT {text} AS v {from}) AS t"
         );
@@ -45,7 +45,7 @@ impl Source {
         if !(cased || spaced || wide || place.ignores_punctuation) {
             return Ok(Vec::new());
         }
-        let mut key = text.clone();
+        let mut key = "v".to_owned();
         if spaced || wide {
             let spaces = if wide && utf8 { SPACES } else { "\\s" };
             key = format!("regexp_replace({key}, '[{spaces}]+', '', 'g')");
@@ -59,10 +59,18 @@ impl Source {
         } else {
             format!("lower({key})")
         };
+        // Two spellings of one value are never both plain: only what is not has its key made, and
+        // is looked for among itself and what is plain.
+        let punctuation = if place.ignores_punctuation { "-{}" } else { "" };
         let query = format!(
-            "SELECT unnest(array_agg(DISTINCT {text})) {from} WHERE {} IS NOT NULL \
-             GROUP BY {key} HAVING count(DISTINCT {text}) > 1 LIMIT {}",
-            column,
+            "WITH texts AS NOT MATERIALIZED (SELECT {text} AS v {from}),\
+                  odd AS MATERIALIZED (\
+                    SELECT v, ({key}) COLLATE \"C\" AS k FROM texts \
+                     WHERE lower(v) <> v OR octet_length(v) <> length(v) \
+                        OR v ~ '[{punctuation}\\s]'),\
+                  found AS (SELECT v, k FROM odd \
+                            UNION SELECT v, v FROM texts WHERE v IN (SELECT k FROM odd))\
+             SELECT unnest(array_agg(v)) FROM found GROUP BY k HAVING count(*) > 1 LIMIT {}",
             MOST + 1
         );
         let rows = self.keeper().query(&query, &[]).await.or_postgres(failed)?;
