@@ -4,12 +4,12 @@
 
 use super::action::{Action, Outcome, Problem};
 use super::bsonvalue::{
-    ARRAY, BOOL, BROKEN, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, UNDEFINED, int32, neutral,
+    ARRAY, BOOL, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, UNDEFINED, broken, int32, neutral,
     read, value_length, write,
 };
 use super::by::{self, Records};
 use super::document::{Document, Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
-use super::json::new_name;
+use super::json_walk::new_name;
 use super::route::{Route, Style, show_name};
 use super::seen::Seen;
 use super::transformers::{Form, Mismatch, Wrote};
@@ -28,21 +28,21 @@ pub(crate) struct Element {
 
 /// Reads the element at `at` of a document whose last byte, the terminator, is at `limit`.
 pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, Problem> {
-    let body = input.get(at..limit).ok_or(BROKEN)?;
-    let (&kind, rest) = body.split_first().ok_or(BROKEN)?;
-    let name = memchr::memchr(0, rest).ok_or(BROKEN)?;
+    let body = input.get(at..limit).ok_or_else(broken)?;
+    let (&kind, rest) = body.split_first().ok_or_else(broken)?;
+    let name = memchr::memchr(0, rest).ok_or_else(broken)?;
     let value = at + 1 + name + 1;
-    let length = value_length(kind, input.get(value..limit).ok_or(BROKEN)?)?;
-    let end = value.checked_add(length).filter(|end| *end <= limit).ok_or(BROKEN)?;
+    let length = value_length(kind, input.get(value..limit).ok_or_else(broken)?)?;
+    let end = value.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
     Ok(Element { kind, start: at, name: (at + 1, at + 1 + name), value, end, head: None })
 }
 
 /// Checks the document at `start` that must end by `limit`, and says where it ends.
 pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<usize, Problem> {
-    let length = int32(input.get(start..limit).ok_or(BROKEN)?)?;
-    let end = start.checked_add(length).filter(|end| *end <= limit).ok_or(BROKEN)?;
+    let length = int32(input.get(start..limit).ok_or_else(broken)?)?;
+    let end = start.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
     if length < 5 || input.get(end - 1) != Some(&0) {
-        return Err(BROKEN);
+        return Err(broken());
     }
     Ok(end)
 }
@@ -72,7 +72,7 @@ impl BsonRewriter {
     /// Writes the document that is all of `input`, with its values replaced, behind `out`.
     pub(crate) fn rewrite(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
         if document_end(input, 0, input.len())? != input.len() {
-            return Err(BROKEN);
+            return Err(broken());
         }
         let Document { layout, actions, names, records } = &mut self.document;
         let layout: &Layout = layout;
@@ -330,7 +330,7 @@ impl Walk<'_> {
         }
         self.buffers.text.clear();
         let value = &self.input[element.value..element.end];
-        let form = read(element.kind, value, &mut self.buffers.text).ok_or(BROKEN)?;
+        let form = read(element.kind, value, &mut self.buffers.text).ok_or_else(broken)?;
         if self.buffers.text.is_empty() {
             return Ok(());
         }

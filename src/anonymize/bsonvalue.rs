@@ -38,12 +38,15 @@ pub(crate) const INT64: u8 = 0x12;
 pub(crate) const DECIMAL: u8 = 0x13;
 
 /// What everything that is not BSON is.
-pub(crate) const BROKEN: Problem = Problem::Broken("it is not valid BSON");
+#[cold]
+pub(crate) fn broken() -> Problem {
+    Problem::Broken("it is not valid BSON")
+}
 
 /// The length that bytes begin with.
 pub(crate) fn int32(bytes: &[u8]) -> Result<usize, Problem> {
-    let head = bytes.first_chunk::<4>().ok_or(BROKEN)?;
-    usize::try_from(i32::from_le_bytes(*head)).map_err(|_| BROKEN)
+    let head = bytes.first_chunk::<4>().ok_or_else(broken)?;
+    usize::try_from(i32::from_le_bytes(*head)).map_err(|_| broken())
 }
 
 /// The length of a value by its type; `bytes` begins with it.
@@ -51,7 +54,7 @@ pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Problem> {
     let string = |bytes: &[u8]| {
         let length = int32(bytes)?;
         let ends = length.checked_add(3).and_then(|last| bytes.get(last)) == Some(&0);
-        if length >= 1 && ends { Ok(4 + length) } else { Err(BROKEN) }
+        if length >= 1 && ends { Ok(4 + length) } else { Err(broken()) }
     };
     match kind {
         DOUBLE | DATE | 0x11 | INT64 => Ok(8),
@@ -65,12 +68,14 @@ pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Problem> {
         OBJECT_ID => Ok(12),
         BOOL => Ok(1),
         0x0b => {
-            let pattern = memchr::memchr(0, bytes).ok_or(BROKEN)? + 1;
-            let options = memchr::memchr(0, &bytes[pattern..]).ok_or(BROKEN)? + 1;
+            let pattern = memchr::memchr(0, bytes).ok_or_else(broken)? + 1;
+            let options = memchr::memchr(0, &bytes[pattern..]).ok_or_else(broken)? + 1;
             Ok(pattern + options)
         }
         0x0c => Ok(string(bytes)? + 12),
-        0x0f => int32(bytes).and_then(|length| if length < 14 { Err(BROKEN) } else { Ok(length) }),
+        0x0f => {
+            int32(bytes).and_then(|length| if length < 14 { Err(broken()) } else { Ok(length) })
+        }
         INT32 => Ok(4),
         DECIMAL => Ok(16),
         _ => Err(Problem::Broken("it has a BSON type that is not known")),

@@ -4,7 +4,10 @@ use super::action::Problem;
 use super::pseudonym::hex;
 
 /// What everything that is not JSON is.
-pub(crate) const BROKEN: Problem = Problem::Broken("it is not valid JSON");
+#[cold]
+pub(crate) fn broken() -> Problem {
+    Problem::Broken("it is not valid JSON")
+}
 
 /// Writes a text as a JSON string, escaped as Postgres escapes it (`escape_json`), so that jsonb
 /// gives back the same bytes.
@@ -46,7 +49,7 @@ pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
-        let escape = *rest.get(at + 1).ok_or(BROKEN)?;
+        let escape = *rest.get(at + 1).ok_or_else(broken)?;
         rest = &rest[at + 2..];
         out.push(match escape {
             b'"' | b'\\' | b'/' => escape,
@@ -70,7 +73,7 @@ pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
                 out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
                 continue;
             }
-            _ => return Err(BROKEN),
+            _ => return Err(broken()),
         });
     }
     out.extend_from_slice(rest);
@@ -85,10 +88,10 @@ fn low_half(rest: &[u8]) -> Option<u32> {
 }
 
 fn four_hex(rest: &mut &[u8]) -> Result<u32, Problem> {
-    let (digits, tail) = rest.split_at_checked(4).ok_or(BROKEN)?;
+    let (digits, tail) = rest.split_at_checked(4).ok_or_else(broken)?;
     let mut code = 0;
     for digit in digits {
-        code = code << 4 | char::from(*digit).to_digit(16).ok_or(BROKEN)?;
+        code = code << 4 | char::from(*digit).to_digit(16).ok_or_else(broken)?;
     }
     *rest = tail;
     Ok(code)

@@ -9,25 +9,27 @@
 //! What is promised of the mapping:
 //!
 //! - Equal originals of one `link` give equal pseudonyms in every store and every kind of place.
-//!   A rule without a link belongs to the domain of its transformer, so it is deterministic too:
-//!   all unlinked `city` rules map alike, but not like those of any link.
+//!   A place without a link is a domain of its own.
 //! - "Equal" is judged after the transformer's normalization (an e-mail: trimmed, NFC, lower
-//!   case), so originals that differ only in that become one, also where `unique` is asked for.
+//!   case). Where a unique index tells spellings of one value apart, their pseudonyms differ in
+//!   the same way.
 //! - Nulls stay null; empty strings, objects and arrays stay empty, except under `null` and `drop`.
 //! - Names of fields and map keys are data like values, but for those that a rule spells out.
 
 pub(crate) mod action;
+pub(crate) mod arrays;
 pub(crate) mod automaton;
 pub(crate) mod bson;
 pub(crate) mod bsonvalue;
 pub(crate) mod by;
-pub(crate) mod copytext;
 pub mod coverage;
 #[cfg(test)]
 mod cross_store_tests;
 pub(crate) mod detect;
 pub(crate) mod document;
 pub(crate) mod json;
+pub(crate) mod json_scan;
+pub(crate) mod json_walk;
 pub(crate) mod jsontext;
 pub(crate) mod link;
 pub(crate) mod listing;

@@ -12,10 +12,11 @@ use super::pseudonym::Key;
 use super::rows::{Buffers, RowRecord, RowTransform, RuledColumn, mask_field};
 use super::rules::{NameRule, PostgresSection, Rule, RuleSet};
 use super::transformers::Effect;
-use super::{Applied, copytext};
+use super::{Applied, arrays};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Cleared, Raw};
+use crate::pipeline::copytext;
 use crate::pipeline::transform::BlockTransform;
 use crate::store::StoreKind;
 use crate::store::shape::{Column, Table};
@@ -273,7 +274,7 @@ impl Planning<'_> {
             index,
             name: column.name.clone(),
             action,
-            kind: copytext::Kind { form: checks::form(column), padded: checks::padded(column) },
+            kind: arrays::Kind { form: checks::form(column), padded: checks::padded(column) },
             record,
         }))
     }
@@ -393,7 +394,7 @@ impl TablePlan {
         }
         let mut plain = Vec::new();
         copytext::unescape(&out, &mut plain)
-            .map_err(|_| Error::failed("a masked value cannot be read back"))?;
+            .ok_or_else(|| Error::failed("a masked value cannot be read back"))?;
         Ok(Some(String::from_utf8_lossy(&plain).into_owned()))
     }
 }

@@ -6,12 +6,13 @@
 
 use super::Applied;
 use super::action::{Action, Masker, Problem};
-use super::copytext::{self, ArrayRewriter, Kind, Made};
+use super::arrays::{self, ArrayRewriter, Kind, Made};
 use super::pattern::suggest;
 use super::route::{Part, is_frequent, json_has};
 use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{self, Block, Cleared, Raw};
+use crate::pipeline::copytext;
 use crate::pipeline::transform::BlockTransform;
 use crate::store::shape::{Column, Table};
 
@@ -183,7 +184,7 @@ impl RowTransform {
                     continue;
                 }
                 text.clear();
-                if copytext::unescape(value, text).is_err() {
+                if copytext::unescape(value, text).is_none() {
                     return Err(Error::failed(format!("a row of {} cannot be read", self.table)));
                 }
                 let text = text.trim_ascii_end();
@@ -277,7 +278,7 @@ fn frequent(rows: &[u8], column: usize, parts: &[Part]) -> bool {
         let Some(field) = field.filter(|field| *field != copytext::NULL) else { continue };
         text.clear();
         looked_at += 1;
-        if copytext::unescape(field, &mut text).is_ok() {
+        if copytext::unescape(field, &mut text).is_some() {
             having += u64::from(json_has(&text, parts));
         }
     }
@@ -299,7 +300,8 @@ pub(crate) fn mask_field(
     let mut value = field;
     if memchr::memchr(b'\\', field).is_some() {
         text.clear();
-        copytext::unescape(field, text)?;
+        copytext::unescape(field, text)
+            .ok_or_else(|| Problem::Broken("a field of COPY text ends inside an escape"))?;
         value = text;
     }
     let start = out.len();
@@ -308,7 +310,7 @@ pub(crate) fn mask_field(
             arrays.rewrite(value, element, column.kind, out)?;
             Made::Wrote
         }
-        action => copytext::apply(action, value, column.kind, out)?,
+        action => arrays::apply(action, value, column.kind, out)?,
     };
     match outcome {
         Made::Keep => out.extend_from_slice(field),

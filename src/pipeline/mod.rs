@@ -2,7 +2,9 @@
 
 pub mod block;
 pub mod compress;
+pub(crate) mod copytext;
 pub mod digest;
 pub mod flow;
 pub mod progress;
+pub mod spellings;
 pub mod transform;

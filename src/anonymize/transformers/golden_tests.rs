@@ -142,7 +142,7 @@ proptest! {
         let mut table = table("t", &[("c", "text")]);
         table.primary_key = vec!["c".to_owned()];
         let mut field = Vec::new();
-        crate::anonymize::copytext::escape(value.as_bytes(), &mut field);
+        crate::pipeline::copytext::escape(value.as_bytes(), &mut field);
         let field = String::from_utf8(field).unwrap();
         // The random originals are in capitals; words and hashes are not.
         let letters: String = value.chars().filter(|c| c.is_ascii_alphanumeric()).collect();

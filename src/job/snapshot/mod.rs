@@ -24,7 +24,7 @@ use super::journal::{Journal, Journals, Outcome};
 use super::{Step, repositories};
 use crate::anonymize::Coverage;
 use crate::config::policy;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrFail, Result};
 use crate::pipeline::progress::{Meter, Progress};
 use crate::repository::gate::Gate;
 use crate::repository::lease::{Lease, Mode};
@@ -155,16 +155,15 @@ async fn read_all(
     known: &Known,
     progress: &Progress,
 ) -> Result<(Manifest, Vec<Step>)> {
-    // It takes a while and memory: beside the connecting, before there are blocks.
-    let fingerprint = super::when_some(plan.ruled.as_ref(), async |ruled| {
+    // It takes a while: beside the connecting and the reading.
+    let fingerprint = plan.ruled.as_ref().map(|ruled| {
         let key = ruled.key.clone();
-        super::blocking(move || key.fingerprint()).await
+        tokio::task::spawn_blocking(move || key.fingerprint())
     });
     let has = |store| plan.stores.contains(&store);
     let meter = |store: StoreKind| progress.meter(format!("snapshot {store}"), 0);
     // All three consistency points are taken before the first byte is read.
-    let (key_fingerprint, postgres, mongodb, redis) = tokio::try_join!(
-        fingerprint,
+    let (postgres, mongodb, redis) = tokio::try_join!(
         super::when(has(StoreKind::Postgres), || postgres::open(plan)),
         super::when(has(StoreKind::Mongodb), || mongodb::open(plan)),
         super::when(has(StoreKind::Redis), || redis::open(plan)),
@@ -198,8 +197,13 @@ async fn read_all(
     )?;
     let read: Vec<StoreRead> = [read.0, read.1, read.2].into_iter().flatten().collect();
     let steps = read.iter().map(|read| read.step.clone()).collect();
-    let ruled = plan.ruled.as_ref().zip(key_fingerprint);
-    let anonymized = ruled.map(|(ruled, fingerprint)| anonymized(ruled, fingerprint, &read));
+    let anonymized = match plan.ruled.as_ref().zip(fingerprint) {
+        Some((ruled, fingerprint)) => {
+            let fingerprint = fingerprint.await.or_fail(|| "a worker ended unexpectedly")??;
+            Some(anonymized(ruled, fingerprint, &read))
+        }
+        None => None,
+    };
     let manifest = Manifest {
         format: FORMAT,
         id: snapshot.to_owned(),

@@ -46,21 +46,27 @@ pub(super) async fn read(
     meter: Arc<Meter>,
 ) -> Result<StoreRead> {
     let started = Instant::now();
-    let rules = match &plan.ruled {
+    let mut rules = match &plan.ruled {
         Some(ruled) => {
             refuse_credentials(&source.catalog().credentials)?;
-            let mut rules = Masking::lay(plan, ruled, &source).await?;
+            let rules = Masking::lay(plan, ruled, &source).await?;
             let coverage = rules.plan.coverage();
             coverage.require_complete()?;
             plan.require_reviewed(&review::starred(&coverage))?;
             rules.try_out(&source).await?;
-            rules.tell_spellings_apart(&source).await?;
             Some(rules)
         }
         None => None,
     };
     meter.expect(source.catalog().tables.iter().map(|table| table.bytes).sum());
-    let (mut parts, structure) = schema(session, &source, rules.is_some()).await?;
+    let masked = rules.is_some();
+    // The server answers pg_dump and sends columns at the same time.
+    let ((mut parts, structure), _): ((Vec<Part>, _), _) = tokio::try_join!(
+        schema(session, &source, masked),
+        crate::job::when_some(rules.as_mut(), async |rules: &mut Masking| {
+            rules.tell_spellings_apart(&source).await
+        }),
+    )?;
     let (data, digests) = data(session, &source, rules.as_ref(), &meter).await?;
     parts.extend(data);
     if source.catalog().large_objects > 0 {
@@ -136,9 +142,14 @@ impl Masking {
     /// pseudonyms do too.
     async fn tell_spellings_apart(&mut self, source: &Source) -> Result<()> {
         let mut found = Vec::new();
+        let mut reader = None;
         for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
             for place in self.plan.spelled(*position)? {
-                let texts = source.spellings(table, place.spelled()).await?;
+                let reader = match &mut reader {
+                    Some(reader) => reader,
+                    none => none.insert(source.reader().await?),
+                };
+                let texts = reader.spellings(table, place.spelled()).await?;
                 if !texts.is_empty() {
                     found.push((place, texts));
                 }

@@ -15,6 +15,8 @@ pub(super) struct Element<'a> {
     pub value: &'a [u8],
 }
 
+/// The type byte of a string.
+pub(super) const STRING: u8 = 0x02;
 /// The type byte of an embedded document.
 pub(super) const DOCUMENT: u8 = 0x03;
 /// The type byte of an array.

@@ -37,6 +37,8 @@ pub(super) struct Scan<'a> {
     pub database: &'a str,
     pub collection: &'a str,
     pub slice: &'a Slice,
+    /// The one path that is read, of documents that have a string there; or else all.
+    pub only: Option<&'a str>,
     /// Average size of a document in bytes; 0 where it is not known.
     pub average: u64,
     pub moment: Moment,
@@ -97,12 +99,20 @@ pub(super) async fn scan(scan: &Scan<'_>, sink: &mut impl Sink) -> Result<u64, B
     let mut session = session(scan.client, scan.moment).await?;
     let collection =
         scan.client.database(scan.database).collection::<RawDocumentBuf>(scan.collection);
+    let filter = scan.only.map(|path| doc! { path: { "$type": "string" } });
     let mut find = collection
-        .find(doc! {})
+        .find(filter.unwrap_or_default())
         .batch_size(batch_size(scan.average))
         .no_cursor_timeout(true)
         .session(&mut session);
+    if let Some(path) = scan.only {
+        let mut fields = doc! { path: 1 };
+        fields.entry("_id".to_owned()).or_insert(Bson::Int32(0));
+        find = find.projection(fields);
+    }
     match scan.slice {
+        // The index alone answers.
+        Slice::All if scan.only == Some("_id") => find = find.hint(Hint::Keys(doc! { "_id": 1 })),
         Slice::All => find = find.hint(Hint::Keys(doc! { "$natural": 1 })),
         Slice::Range(range) => {
             find = find.hint(Hint::Keys(doc! { "_id": 1 }));

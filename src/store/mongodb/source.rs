@@ -186,6 +186,7 @@ impl Source {
         };
         let mut blocks = Blocks::new(out);
         let work = Scan {
+            only: None,
             client: &self.client,
             database: &self.endpoint.database,
             collection: &info.shape.name,

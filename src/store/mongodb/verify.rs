@@ -61,6 +61,7 @@ impl Target {
             .map(|slice| async move {
                 let mut sum = Sum(ContentDigest::default());
                 let work = Scan {
+                    only: None,
                     client: &self.client,
                     database: &self.endpoint.database,
                     collection: new,

@@ -77,7 +77,7 @@ pub struct Reader {
     pub(super) session: Session,
     /// The session that holds the snapshot and the locks; reading goes wrong silently without.
     keeper: Option<Arc<Session>>,
-    encoding: &'static str,
+    pub(super) encoding: &'static str,
     busy: bool,
 }
 
@@ -148,7 +148,7 @@ impl Reader {
         Ok(())
     }
 
-    async fn copy(&mut self, statement: &str, mut sink: Sink<'_>) -> Result<u64> {
+    pub(super) async fn copy(&mut self, statement: &str, mut sink: Sink<'_>) -> Result<u64> {
         self.idle()?;
         self.busy = true;
         let mut copy = CopyOut::begin(self.session.lend().await?, statement).await?;
@@ -175,9 +175,11 @@ impl Reader {
 }
 
 /// Where blocks go.
-enum Sink<'a> {
+pub(super) enum Sink<'a> {
     Channel(&'a mpsc::Sender<Block<Raw>>),
     Digest(&'a mut ContentDigest),
+    /// The fields of rows of one column, escaped.
+    Fields(&'a mut (dyn FnMut(&[u8]) + Send)),
 }
 
 impl Sink<'_> {
@@ -195,6 +197,10 @@ impl Sink<'_> {
                 let rows = memchr::memchr_iter(b'\n', &bytes).count() as u64;
                 let sent = out.send(Block::raw(bytes, rows)).await;
                 sent.or_fail(|| "the pipeline behind the reader has stopped").map(|()| rows)
+            }
+            Self::Fields(look) => {
+                let rows = bytes[..bytes.len() - 1].split(|byte| *byte == b'\n');
+                Ok(rows.map(|row| look(row)).count() as u64)
             }
             Self::Digest(digest) => RecordFormat::CopyText.digest(&bytes, digest),
         }
