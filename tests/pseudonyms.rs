@@ -59,6 +59,54 @@ fn spellings_that_cannot_be_kept_apart_stop_the_snapshot_with_a_count() {
 }
 
 #[test]
+fn references_spelled_otherwise_than_their_target_stay_joined_or_stop_the_snapshot() {
+    let world = World::new(5);
+    world.sql(
+        "prod",
+        "CREATE EXTENSION citext;
+         CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+         CREATE TABLE users (\"na'me\" citext PRIMARY KEY);
+         CREATE TABLE tags (tag text COLLATE folding, n int, PRIMARY KEY (tag, n));
+         CREATE TABLE visits (id int PRIMARY KEY, \"na'me\" citext REFERENCES users);
+         CREATE TABLE tagged (id int PRIMARY KEY, tag text COLLATE folding, n int,
+             FOREIGN KEY (tag, n) REFERENCES tags);
+         INSERT INTO users VALUES ('Bob'), ('ann');
+         INSERT INTO visits VALUES (1, 'bob'), (2, 'ann'), (3, 'BOB');
+         INSERT INTO tags VALUES ('Red', 1), ('blue', 1);
+         INSERT INTO tagged VALUES (1, 'red', 1), (2, 'blue', 1);",
+    );
+    let rules = |name: &str, tag: &str| {
+        rule(
+            &world,
+            &format!(
+                "[postgres.\"public.users\"]\n\"na'me\" = {name}\n[postgres.\"public.visits\"]\nid = \"keep\"\n\
+                 [postgres.\"public.tags\"]\ntag = {tag}\nn = \"keep\"\n\
+                 [postgres.\"public.tagged\"]\nid = \"keep\"\nn = \"keep\"\n"
+            ),
+        );
+    };
+    let folds = "{ use = \"email\", unique = true }";
+    for (name, tag, told) in [
+        ("\"hash\"", folds, "`na'me` of public.visits refers to 2 values"),
+        (folds, "\"hash\"", "`tag` of public.tagged refers to 1 values"),
+    ] {
+        rules(name, tag);
+        let said = world.pfdata(&["snapshot", "production"]).expect(4);
+        assert!(said.stderr.contains(told), "{}", said.stderr);
+        assert!(!said.stderr.to_lowercase().contains("bob"), "{}", said.stderr);
+    }
+    rules(folds, folds);
+    world.snapshot();
+    world.refresh();
+    let joined = "SELECT count(*) FROM visits JOIN users USING (\"na'me\")";
+    assert_eq!(world.sql("dev", joined).trim(), "3");
+    assert_eq!(
+        world.sql("dev", "SELECT count(*) FROM tagged JOIN tags USING (tag, n)").trim(),
+        "2"
+    );
+}
+
+#[test]
 fn what_a_domain_a_check_or_a_type_refuses_is_told_before_the_first_row() {
     let world = World::new(5);
     world.sql(
@@ -299,6 +347,66 @@ fn what_partitions_foreign_keys_and_unique_indexes_would_refuse_stops_the_snapsh
     let joined =
         "SELECT count(*) FROM stays JOIN homes ON homes.id = home AND homes.land = stays.land";
     assert_eq!(world.sql("dev", joined).trim(), "1");
+}
+
+#[test]
+fn what_an_index_of_documents_refuses_is_told_before_the_first_document() {
+    use mongodb::bson::{Document, doc};
+    let world = World::new(5);
+    let places = world.collection("prod", "places");
+    world.wait(async {
+        let index = |keys: Document| mongodb::IndexModel::builder().keys(keys).build();
+        let texts = doc! { "title": "text", "parts.text": "text" };
+        places
+            .create_indexes([index(doc! { "at.point": "2dsphere" }), index(texts)])
+            .await
+            .unwrap();
+        let point = doc! { "type": "Point", "coordinates": [179.9, 51.5] };
+        places
+            .insert_one(doc! { "_id": 1, "title": "dogs", "language": "english",
+            "parts": [{ "text": "perros", "language": "spanish" }], "at": { "point": point } })
+            .await
+            .unwrap();
+    });
+    let rules = |at: &str, language: &str, part: &str| {
+        let text = format!(
+            "[mongodb.places]\n_id = \"keep\"\ntitle = \"redact\"\n{at}\nlanguage = {language}\n\
+             \"parts[].text\" = \"redact\"\n\"parts[].language\" = {part}\n"
+        );
+        rule(&world, &text);
+    };
+    let languages = "{ use = \"choice\", values = [\"french\", \"none\"] }";
+    let (keep, redact) = ("\"keep\"", "\"redact\"");
+    let kept = "at = \"keep\"";
+    for (at, language, part, place) in [
+        (
+            "\"at.point.coordinates[]\" = { use = \"number_noise\", ratio = 0.1 }\n\
+          \"at.point.type\" = \"keep\"",
+            keep,
+            keep,
+            "at.point.coordinates",
+        ),
+        ("at = \"redact\"", keep, keep, "at.point"),
+        ("\"**.coordinates\" = \"null\"\nat = \"keep\"", keep, keep, "at.point.coordinates"),
+        (kept, redact, keep, "language"),
+        (kept, "\"null\"", keep, "language"),
+        (kept, keep, redact, "parts.language"),
+        (kept, keep, "{ use = \"choice\", values = [\"french\", \"klingon\"] }", "parts.language"),
+    ] {
+        rules(at, language, part);
+        let said = world.pfdata(&["snapshot", "production"]).expect(2);
+        assert!(said.stderr.contains(&format!("`{place}` of `places`")), "{at}: {}", said.stderr);
+    }
+    for (at, language, part) in
+        [(kept, keep, languages), ("\"at.point\" = \"null\"", "\"drop\"", keep)]
+    {
+        rules(at, language, part);
+        world.snapshot();
+        world.refresh();
+        let places = world.collection("dev", "places");
+        let count = world.wait(async { places.count_documents(doc! {}).await });
+        assert_eq!(count.unwrap(), 1);
+    }
 }
 
 #[test]

@@ -102,6 +102,16 @@ ip = "ip"
 "*" = "keep"
 
 [mongodb.runs]
+_id = "keep"
+"owner.email" = { use = "email", link = "person.email" }
+"owner.name" = { use = "name", link = "person.name" }
+"owner.address.street" = "street"
+"owner.address.city" = "keep"
+"owner.address.postcode" = "postcode"
+"steps[].tool" = "keep"
+"steps[].took" = "keep"
+"steps[].input.query" = "redact"
+note = "redact"
 "*" = "keep"
 
 [redis."user:{person.email}:profile"]

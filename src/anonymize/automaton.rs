@@ -48,7 +48,7 @@ const MAX_STATES: usize = 1024;
 
 #[derive(Debug, Clone, Default)]
 struct State {
-    keys: Vec<(Box<[u8]>, u32)>,
+    keys: Keys,
     other: u32,
     element: u32,
     decision: Option<u16>,
@@ -61,6 +61,49 @@ struct State {
     below_mask: Below,
     on_the_way: bool,
     spelled_below: bool,
+}
+
+/// Names that are spelled out and the states behind them. Every field of every document is looked
+/// up here: names are told apart by their first eight bytes and their length, which is one number,
+/// and compared in full only where that is equal.
+#[derive(Debug, Clone, Default)]
+struct Keys {
+    heads: Vec<u64>,
+    names: Vec<(Box<[u8]>, u32)>,
+}
+
+impl Keys {
+    /// Few enough to be looked through one by one.
+    const FEW: usize = 12;
+
+    fn new(mut keys: Vec<(&[u8], u32)>) -> Self {
+        keys.sort_unstable_by_key(|(name, _)| head(name));
+        Self {
+            heads: keys.iter().map(|(name, _)| head(name)).collect(),
+            names: keys.iter().map(|(name, next)| (Box::from(*name), *next)).collect(),
+        }
+    }
+
+    fn find(&self, name: &[u8]) -> Option<u32> {
+        let head = head(name);
+        let first = if self.heads.len() <= Self::FEW {
+            self.heads.iter().position(|known| *known == head)?
+        } else {
+            self.heads.partition_point(|known| *known < head)
+        };
+        let heads = self.heads.get(first..)?.iter();
+        let same = heads.take_while(|known| **known == head);
+        let mut same = same.zip(self.names.get(first..)?);
+        same.find(|(_, (known, _))| **known == *name).map(|(_, (_, next))| *next)
+    }
+}
+
+fn head(name: &[u8]) -> u64 {
+    let first = match name.first_chunk::<8>() {
+        Some(first) => u64::from_le_bytes(*first),
+        None => name.iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
+    };
+    first ^ (name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,10 +169,7 @@ impl Automaton {
     /// The state of a field, and whether a rule spells out its name.
     pub(crate) fn field(&self, state: u32, name: &[u8]) -> (u32, bool) {
         let state = self.state(state);
-        match state.keys.binary_search_by(|(key, _)| key.as_ref().cmp(name)) {
-            Ok(index) => (state.keys[index].1, true),
-            Err(_) => (state.other, false),
-        }
+        state.keys.find(name).map_or((state.other, false), |next| (next, true))
     }
 
     /// The state of a field whose name no rule spells out.
@@ -339,7 +379,7 @@ impl<'a> Builder<'a> {
         let mut keys = Vec::with_capacity(names.len());
         for name in names {
             let next = self.after_key(positions, Some(name));
-            keys.push((name.as_bytes().into(), self.state(next)?));
+            keys.push((name.as_bytes(), self.state(next)?));
         }
         let other = self.after_key(positions, None);
         let other = self.state(other)?;
@@ -353,7 +393,7 @@ impl<'a> Builder<'a> {
             .collect();
         let element = self.state(element)?;
         if let Some(state) = self.states.get_mut(number as usize) {
-            state.keys = keys;
+            state.keys = Keys::new(keys);
             state.other = other;
             state.element = element;
         }

@@ -362,3 +362,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn names_are_found_however_many_and_alike_they_are() {
+    let mut names: Vec<String> = (0..40).map(|n| format!("a long name {n}")).collect();
+    names.extend(
+        ["", "a", "aa", "a long n", "a long name ", "\u{e9}", "12345678", "1234567"]
+            .map(String::from),
+    );
+    for count in [0, 1, 5, 12, 13, names.len()] {
+        let keys = names[..count].iter().zip(1..).map(|(name, at)| (name.as_bytes(), at));
+        let keys = super::Keys::new(keys.collect());
+        for (name, at) in names.iter().zip(1..) {
+            let expected = (at as usize <= count).then_some(at);
+            assert_eq!(keys.find(name.as_bytes()), expected, "{name} of {count}");
+        }
+        assert_eq!(keys.find(b"a long name 4x"), None);
+    }
+}

@@ -149,11 +149,15 @@ impl Walk<'_> {
     fn elements(&mut self, start: usize, end: usize, place: Place) -> Result<(), Problem> {
         let state = self.layout.automaton.element(place.state);
         let ruling = self.layout.rule(state, self.buffers.trail.name(), place.ruling);
+        let fate = self.layout.fate(state, ruling);
+        if fate == Fate::Keep {
+            return Ok(());
+        }
         self.buffers.trail.element();
         let mut at = start + 4;
         while at < end - 1 {
             let element = element(self.input, at, end - 1)?;
-            match self.layout.fate(state, ruling) {
+            match fate {
                 // Elements cannot go: the others would change their places.
                 Fate::Drop => self.null(element),
                 Fate::Thin if !is_container(element.kind) => self.null(element),
@@ -181,6 +185,10 @@ impl Walk<'_> {
             if fate == Fate::Drop || fate == Fate::Thin && !is_container(element.kind) {
                 self.flush(element.start);
                 self.copied = element.end;
+                continue;
+            }
+            // Most fields of most documents.
+            if fate == Fate::Keep && spelled && !masks {
                 continue;
             }
             if !spelled {

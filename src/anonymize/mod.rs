@@ -36,6 +36,7 @@ pub(crate) mod listing;
 pub(crate) mod masker;
 pub mod missing;
 pub mod mongodb;
+mod mongodb_indexes;
 pub mod observer;
 pub(crate) mod parse;
 pub(crate) mod paths;

@@ -1,12 +1,13 @@
 //! Rules laid over the collections of a MongoDB database.
 
 use super::Applied;
-use super::action::{Action, Masker};
+use super::action::Action;
 use super::bson::{self, BsonRewriter};
 use super::bsonvalue::{ARRAY, OBJECT};
 use super::coverage::{Coverage, Entry, Verdict};
 use super::document::{Document, Naming, Ruling};
 use super::listing;
+use super::mongodb_indexes as indexes;
 pub use super::observer::PathObserver;
 use super::problems::Problems;
 use super::pseudonym::Key;
@@ -70,8 +71,11 @@ impl RuleSet {
             let compiled = Document::compile(&paths, key, &format!("mongodb|{name}"), SCHEMA);
             let document = problems.note(compiled);
             if let Some(document) = &document {
-                problems.note(check_id(collection, document, &paths));
-                problems.note(check_unique(collection, document, &paths));
+                problems.note(indexes::check_id(collection, document, &paths));
+                problems.note(indexes::check_unique(collection, document, &paths));
+                for need in &collection.needs {
+                    problems.note(indexes::check_need(collection, need, document, &paths));
+                }
             }
             let unique = collection.unique.clone();
             plans.push(CollectionPlan { name, document, unique, paths });
@@ -97,52 +101,6 @@ pub(crate) fn entry(
         at: path.map(|path| path.at.clone()),
         starred: false,
     }
-}
-
-/// Every document needs an `_id` of its own.
-fn check_id(collection: &Collection, document: &Document, paths: &[PathRule]) -> Result<()> {
-    if matches!(action_at(document, "_id").0, Some(Action::Null | Action::Drop)) {
-        let at = paths.first().map_or(String::new(), |path| format!("{}: ", path.at));
-        let name = &collection.name;
-        return Err(Error::usage(format!("{at}`_id` of `{name}` cannot be dropped or null"))
-            .hint("add a rule for _id, such as _id = \"keep\""));
-    }
-    Ok(())
-}
-
-/// Unique indexes, the one on `_id` too, need fields whose different values stay different; null
-/// and nothing are values to an index like any other.
-fn check_unique(collection: &Collection, document: &Document, paths: &[PathRule]) -> Result<()> {
-    let id = vec!["_id".to_owned()];
-    for index in std::iter::once(&id).chain(&collection.unique) {
-        let stays = |path: &str| match action_at(document, path) {
-            // Under another name the index does not find it.
-            (_, false) => false,
-            (Some(Action::Leaf(masker) | Action::Whole(masker)), _) => masker.injective(),
-            (Some(Action::Null | Action::Drop), _) => false,
-            _ => true,
-        };
-        // An index that contains `_id` is unique by that alone.
-        let held = index.iter().any(|path| path == "_id") && stays("_id");
-        let Some(broken) = index.iter().find(|path| !stays(path)).filter(|_| !held) else {
-            continue;
-        };
-        let (action, named) = action_at(document, broken);
-        let masker = action.and_then(Action::masker);
-        let at = masker.map(Masker::at).or(paths.first().map(|path| &path.at));
-        let at = at.map_or(String::new(), |at| format!("{at}: "));
-        return Err(Error::usage(format!(
-            "{at}the rule for `{broken}` of `{}` would break the unique index on ({})",
-            collection.name,
-            index.join(", ")
-        ))
-        .hint(if named {
-            "say unique = true where the transformer can, or keep the field"
-        } else {
-            "its name would change: spell the field out in a rule of its own"
-        }));
-    }
-    Ok(())
 }
 
 /// What happens at a dotted path of an index, through arrays as well, and whether the names on

@@ -73,6 +73,44 @@ impl PostgresPlan {
         Ok(columns)
     }
 
+    /// Whether pseudonyms of a column's texts are made one by one, so that spellings of one value
+    /// may become values of their own.
+    pub fn is_spelled(&self, table: usize, column: &str) -> Result<bool> {
+        Ok(self.text_masker(table, column)?.is_some())
+    }
+
+    /// References whose two ends are equal to the server and spelled differently must stay equal.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Findings`](crate::error::Kind::Findings) with a count where they would not.
+    pub fn stay_joined(&self, table: usize, column: &str, ends: &[(String, String)]) -> Result<()> {
+        let Some(masker) = self.text_masker(table, column)? else { return Ok(()) };
+        let mut masker = masker.clone();
+        let mut normalized = |text: &str| masker.normalized(text).ok().map(str::to_owned);
+        let lost = ends.iter().filter(|(from, to)| normalized(from) != normalized(to)).count();
+        if lost == 0 {
+            return Ok(());
+        }
+        let (name, at) = (&self.table(table)?.name, masker.at());
+        Err(Error::findings(format!(
+            "column `{column}` of {name} refers to {lost} values in another spelling than theirs, \
+             and the rule at {at} makes two pseudonyms of them"
+        ))
+        .hint("mend the data, keep the column, or use a transformer that takes them for one"))
+    }
+
+    fn text_masker(&self, table: usize, column: &str) -> Result<Option<&Masker>> {
+        let plan = self.table(table)?;
+        let ruled = plan.ruled.iter().find(|ruled| ruled.name == column);
+        Ok(ruled.and_then(|ruled| match (&ruled.action, plan.columns.get(ruled.index)) {
+            (Action::Leaf(masker), Some(column)) if checks::form(column) == Form::Text => {
+                Some(masker)
+            }
+            _ => None,
+        }))
+    }
+
     /// Takes what was found in such columns: texts of which some differ in their spelling alone.
     /// Every column that shares its pseudonyms with such a column spells them alike.
     ///

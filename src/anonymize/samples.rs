@@ -53,7 +53,8 @@ fn array(element: &str) -> String {
     format!("{{\"{}\"}}", element.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn values(masker: &Masker, form: Form) -> Vec<Option<String>> {
+/// Values that a masker writes, as far as they do not follow their original.
+pub(super) fn values(masker: &Masker, form: Form) -> Vec<Option<String>> {
     let follows = form == Form::Text && masker.longest() == Length::Same;
     let shifts = masker.needs_record() && masker.by().is_some() && masker.longest() == Length::Same;
     if follows || shifts || masker.longest() == Length::Same && masker.domain().is_some() {

@@ -116,7 +116,13 @@ pub(crate) fn foreign_key(column: &str, target: &str, target_column: &str) -> Fo
 
 /// A collection without indexes of its own.
 pub(crate) fn collection(name: &str) -> Collection {
-    Collection { name: name.to_owned(), unique: Vec::new(), documents_estimate: 0, bytes: 0 }
+    Collection {
+        name: name.to_owned(),
+        unique: Vec::new(),
+        needs: Vec::new(),
+        documents_estimate: 0,
+        bytes: 0,
+    }
 }
 
 /// Sends text through a transform.

@@ -169,6 +169,20 @@ pub struct Sample {
     pub values: Vec<Option<String>>,
 }
 
+/// What an index or an option of a collection needs of the values of a field, by its path. A
+/// document that does not have it is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// A point or a shape, for a geospatial index.
+    Point(String),
+    /// The name of a language, for a text index.
+    Language(String),
+    /// The name of a language in each field of this name, for a text index on everything.
+    LanguageAnywhere(String),
+    /// A date, for a time series.
+    Time(String),
+}
+
 /// A MongoDB collection (or view) of the environment's database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Collection {
@@ -176,6 +190,8 @@ pub struct Collection {
     pub name: String,
     /// Key paths of its unique indexes other than `_id`.
     pub unique: Vec<Vec<String>>,
+    /// What its indexes and options need of the values of fields.
+    pub needs: Vec<Need>,
     /// Estimated number of documents.
     pub documents_estimate: u64,
     /// Uncompressed size of the documents in bytes.

@@ -23,7 +23,7 @@ use crate::store::postgres::archive::Archive;
 use crate::store::postgres::catalog;
 use crate::store::postgres::connect::connect;
 use crate::store::postgres::parts::TablePart;
-use crate::store::postgres::reader::TableRef;
+use crate::store::postgres::reader::{Reader, TableRef};
 use crate::store::postgres::source::{Source, SourceOptions};
 use crate::store::shape::Table;
 
@@ -139,23 +139,41 @@ impl Masking {
     }
 
     /// Finds the values of unique columns that differ in their spelling alone, so that their
-    /// pseudonyms do too.
+    /// pseudonyms do too, and references that would no longer find what they refer to.
     async fn tell_spellings_apart(&mut self, source: &Source) -> Result<()> {
         let mut found = Vec::new();
         let mut reader = None;
         for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
             for place in self.plan.spelled(*position)? {
-                let reader = match &mut reader {
-                    Some(reader) => reader,
-                    none => none.insert(source.reader().await?),
-                };
+                let reader = reader_of(&mut reader, source).await?;
                 let texts = reader.spellings(table, place.spelled()).await?;
                 if !texts.is_empty() {
                     found.push((place, texts));
                 }
             }
         }
-        self.plan.tell_apart(&found)
+        self.plan.tell_apart(&found)?;
+        let mut problems = Problems::default();
+        for (table, position) in source.catalog().tables.iter().zip(&self.positions) {
+            for key in &table.foreign_keys {
+                for (at, column) in key.columns.iter().enumerate() {
+                    if self.plan.is_spelled(*position, column)? {
+                        let reader = reader_of(&mut reader, source).await?;
+                        let ends = reader.references_spelled_otherwise(table, key, at).await?;
+                        problems.note(self.plan.stay_joined(*position, column, &ends));
+                    }
+                }
+            }
+        }
+        problems.finish()
+    }
+}
+
+/// One connection for all that is looked for, made when it is needed.
+async fn reader_of<'a>(reader: &'a mut Option<Reader>, source: &Source) -> Result<&'a mut Reader> {
+    match reader {
+        Some(reader) => Ok(reader),
+        none => Ok(none.insert(source.reader().await?)),
     }
 }
 

@@ -175,6 +175,7 @@ async fn describe_one(database: &Database, listed: Listed) -> Result<CollectionI
         average_bytes: size.average,
         shape: Collection {
             unique: metadata.unique(),
+            needs: metadata.needs(),
             documents_estimate: size.documents,
             bytes: size.bytes,
             name: metadata.name,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::catalog::Kind;
 use super::extended_json::{canonical_document, parse_document};
 use crate::error::{Error, OrFail, Result};
+use crate::store::shape::Need;
 
 /// What a collection is made of apart from its documents.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +135,40 @@ impl Metadata {
             .filter_map(|index| index.get_document("key").ok())
             .map(|key| key.keys().cloned().collect())
             .collect()
+    }
+
+    /// What indexes and options need of the values of fields.
+    pub(super) fn needs(&self) -> Vec<Need> {
+        let mut needs = Vec::new();
+        for index in &self.indexes {
+            let Ok(key) = index.get_document("key") else { continue };
+            for (path, how) in key {
+                if matches!(how.as_str(), Some("2dsphere" | "2d")) {
+                    needs.push(Need::Point(path.clone()));
+                }
+            }
+            if let Ok(weights) = index.get_document("weights") {
+                let field = index.get_str("language_override").unwrap_or("language");
+                // The field may stand in the document and in each that an indexed text is in.
+                let above = |(at, _): (usize, &str)| at;
+                for path in weights.keys().filter(|path| *path != "$**") {
+                    let within = path.match_indices('.').map(above).map(|end| &path[..=end]);
+                    needs.extend(within.map(|prefix| Need::Language(format!("{prefix}{field}"))));
+                }
+                let need = if weights.contains_key("$**") {
+                    Need::LanguageAnywhere
+                } else {
+                    Need::Language
+                };
+                needs.push(need(field.to_owned()));
+            }
+        }
+        if let Ok(series) = self.options.get_document("timeseries")
+            && let Ok(field) = series.get_str("timeField")
+        {
+            needs.push(Need::Time(field.to_owned()));
+        }
+        needs
     }
 
     /// Whether ranges of `_id` can be read through an index in plain BSON order.

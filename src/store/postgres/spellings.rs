@@ -3,10 +3,11 @@
 
 use super::quote::{ident, literal, qualified};
 use super::reader::{Reader, Sink};
+use super::reason::OrPostgres;
 use crate::error::{Error, Result};
 use crate::pipeline::copytext;
 use crate::pipeline::spellings::{MOST, Next, Search};
-use crate::store::shape::{Spelled, Table};
+use crate::store::shape::{ForeignKey, Spelled, Table};
 
 impl Reader {
     /// Every text of a column of which another spelling is there too. What counts as one value
@@ -49,6 +50,71 @@ impl Reader {
         }
     }
 }
+
+impl Reader {
+    /// The values of a foreign key's column (by its position) that are spelled otherwise than what
+    /// they refer to, and what that is: equal to the server by citext or by a collation alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub async fn references_spelled_otherwise(
+        &mut self,
+        table: &Table,
+        key: &ForeignKey,
+        position: usize,
+    ) -> Result<Vec<(String, String)>> {
+        self.idle()?;
+        let failed =
+            || format!("what {} of {} refers to cannot be read", key.name, table.full_name());
+        let target = qualified(&key.target_schema, &key.target_table);
+        let (Some(from), Some(to)) = (key.columns.get(position), key.target_columns.get(position))
+        else {
+            return Ok(Vec::new());
+        };
+        let found = self.session.query_one(FOLDS, &[&target, to]).await.or_postgres(failed)?;
+        if !found.get::<_, bool>(0) {
+            return Ok(Vec::new());
+        }
+        let pairs = key.columns.iter().zip(&key.target_columns);
+        let joined =
+            pairs.map(|(from, to)| format!("(f.{} OPERATOR({{}}) t.{})", ident(from), ident(to)));
+        let operators = self.session.query(EQUALS, &[&table.oid, &key.name]).await;
+        let operators = operators.or_postgres(failed)?;
+        let joined: Vec<String> = joined
+            .zip(&operators)
+            .map(|(condition, operator)| condition.replace("{}", operator.get(0)))
+            .collect();
+        let (from, to) = (ident(from), ident(to));
+        let query = format!(
+            "SELECT DISTINCT f.{from}::text COLLATE \"C\", t.{to}::text COLLATE \"C\" \
+               FROM ONLY {} AS f JOIN {target} AS t ON {} \
+              WHERE f.{from}::text COLLATE \"C\" <> t.{to}::text COLLATE \"C\" LIMIT {MOST}",
+            qualified(&table.schema, &table.name),
+            joined.join(" AND ")
+        );
+        let rows = self.session.query(&query, &[]).await.or_postgres(failed)?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+}
+
+/// Whether texts of a column that differ may be equal: by citext, or by a collation that folds.
+const FOLDS: &str = "SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_attribute AS a
+      JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+      LEFT JOIN pg_catalog.pg_type AS b ON b.oid = t.typbasetype
+      LEFT JOIN pg_catalog.pg_collation AS c ON c.oid = a.attcollation
+     WHERE a.attrelid = $1::text::pg_catalog.regclass AND a.attname = $2::text
+       AND ('citext' IN (t.typname, b.typname) OR NOT c.collisdeterministic))";
+
+/// The operators by which the columns of a foreign key are compared, in their order.
+const EQUALS: &str = "
+    SELECT pg_catalog.quote_ident(n.nspname) || '.' || o.oprname
+      FROM pg_catalog.pg_constraint AS k
+     CROSS JOIN LATERAL pg_catalog.unnest(k.conpfeqop) WITH ORDINALITY AS e(oid, at)
+      JOIN pg_catalog.pg_operator AS o ON o.oid = e.oid
+      JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
+     WHERE k.conrelid = $1 AND k.conname = $2::text AND k.contype = 'f' ORDER BY e.at";
 
 fn texts(table: &Table, place: Spelled<'_>, encoding: &str) -> String {
     let rows = format!("FROM ONLY {}", qualified(&table.schema, &table.name));
