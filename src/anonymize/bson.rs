@@ -4,8 +4,8 @@
 
 use super::action::{Action, Outcome, Problem};
 use super::bsonvalue::{
-    ARRAY, BOOL, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, UNDEFINED, broken, int32, neutral,
-    read, value_length, write,
+    ARRAY, BOOL, DOUBLE, INT32, INT64, Malformed, NULL, OBJECT, STRING, UNDEFINED, broken, int32,
+    neutral, read, value_length, write,
 };
 use super::by::{self, Records};
 use super::document::{Document, Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
@@ -27,7 +27,8 @@ pub(crate) struct Element {
 }
 
 /// Reads the element at `at` of a document whose last byte, the terminator, is at `limit`.
-pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, Problem> {
+#[inline]
+pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, Malformed> {
     let body = input.get(at..limit).ok_or_else(broken)?;
     let (&kind, rest) = body.split_first().ok_or_else(broken)?;
     let name = memchr::memchr(0, rest).ok_or_else(broken)?;
@@ -38,7 +39,8 @@ pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, 
 }
 
 /// Checks the document at `start` that must end by `limit`, and says where it ends.
-pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<usize, Problem> {
+#[inline]
+pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<usize, Malformed> {
     let length = int32(input.get(start..limit).ok_or_else(broken)?)?;
     let end = start.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
     if length < 5 || input.get(end - 1) != Some(&0) {
@@ -72,7 +74,7 @@ impl BsonRewriter {
     /// Writes the document that is all of `input`, with its values replaced, behind `out`.
     pub(crate) fn rewrite(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(), Problem> {
         if document_end(input, 0, input.len())? != input.len() {
-            return Err(broken());
+            return Err(broken().into());
         }
         let Document { layout, actions, names, records } = &mut self.document;
         let layout: &Layout = layout;

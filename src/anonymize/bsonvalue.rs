@@ -37,20 +37,32 @@ pub(crate) const INT64: u8 = 0x12;
 /// A decimal of 128 bits.
 pub(crate) const DECIMAL: u8 = 0x13;
 
+/// Why bytes are not BSON. Small, because every element is read with it at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed(&'static str);
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        Self::Broken(malformed.0)
+    }
+}
+
 /// What everything that is not BSON is.
 #[cold]
-pub(crate) fn broken() -> Problem {
-    Problem::Broken("it is not valid BSON")
+pub(crate) fn broken() -> Malformed {
+    Malformed("it is not valid BSON")
 }
 
 /// The length that bytes begin with.
-pub(crate) fn int32(bytes: &[u8]) -> Result<usize, Problem> {
+#[inline]
+pub(crate) fn int32(bytes: &[u8]) -> Result<usize, Malformed> {
     let head = bytes.first_chunk::<4>().ok_or_else(broken)?;
     usize::try_from(i32::from_le_bytes(*head)).map_err(|_| broken())
 }
 
 /// The length of a value by its type; `bytes` begins with it.
-pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Problem> {
+#[inline]
+pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
     let string = |bytes: &[u8]| {
         let length = int32(bytes)?;
         let ends = length.checked_add(3).and_then(|last| bytes.get(last)) == Some(&0);
@@ -78,7 +90,7 @@ pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Problem> {
         }
         INT32 => Ok(4),
         DECIMAL => Ok(16),
-        _ => Err(Problem::Broken("it has a BSON type that is not known")),
+        _ => Err(Malformed("it has a BSON type that is not known")),
     }
 }
 
