@@ -300,8 +300,9 @@ pub(crate) fn mask_field(
     let mut value = field;
     if memchr::memchr(b'\\', field).is_some() {
         text.clear();
-        copytext::unescape(field, text)
-            .ok_or_else(|| Problem::Broken("a field of COPY text ends inside an escape"))?;
+        if copytext::unescape(field, text).is_none() {
+            return Err(Problem::Broken("a field of COPY text ends inside an escape"));
+        }
         value = text;
     }
     let start = out.len();

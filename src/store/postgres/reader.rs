@@ -200,7 +200,7 @@ impl Sink<'_> {
             }
             Self::Fields(look) => {
                 let rows = bytes[..bytes.len() - 1].split(|byte| *byte == b'\n');
-                Ok(rows.map(|row| look(row)).count() as u64)
+                Ok(rows.map(look).count() as u64)
             }
             Self::Digest(digest) => RecordFormat::CopyText.digest(&bytes, digest),
         }
