@@ -170,7 +170,12 @@ fn spellings_in_documents_survive_the_load() {
             let unique = mongodb::options::IndexOptions::builder().unique(true).build();
             mongodb::IndexModel::builder().keys(keys).options(unique).build()
         };
-        let indexes = [index(doc! { "email": 1 }), index(doc! { "all.email": 1 })];
+        let indexes = [
+            index(doc! { "email": 1 }),
+            index(doc! { "all.email": 1 }),
+            index(doc! { "list.0": 1 }),
+            index(doc! { "_id.mail": 1 }),
+        ];
         logins.create_indexes(indexes).await.unwrap();
         let texts = [
             "Bob@x.com",
@@ -182,13 +187,17 @@ fn spellings_in_documents_survive_the_load() {
             "Single@x.com",
         ];
         let documents = texts.iter().enumerate().map(|(id, text)| {
-            doc! { "_id": id as i32, "email": *text, "all": [{ "email": *text }] }
+            doc! {
+                "_id": { "n": id as i32, "mail": *text }, "email": *text, "all": [{ "email": *text }], "list": [*text],
+            }
         });
         logins.insert_many(documents).await.unwrap();
     });
     rule(
         &world,
-        "[mongodb.logins]\n_id = \"keep\"\n\
+        "[mongodb.logins]\n\"_id.n\" = \"keep\"\n\
+         \"_id.mail\" = { use = \"email\", unique = true }\n\
+         \"list[]\" = { use = \"email\", unique = true }\n\
          email = { use = \"email\", link = \"person.email\", unique = true }\n\
          \"all[].email\" = { use = \"email\", link = \"person.email\", unique = true }\n",
     );
@@ -197,7 +206,7 @@ fn spellings_in_documents_survive_the_load() {
     let made = world.collection("dev", "logins");
     world.wait(async {
         assert_eq!(made.count_documents(doc! {}).await.unwrap(), 7);
-        let single = made.find_one(doc! { "_id": 6 }).await.unwrap().unwrap();
+        let single = made.find_one(doc! { "_id.n": 6 }).await.unwrap().unwrap();
         let single = single.get_str("email").unwrap().to_owned();
         assert_eq!(single, single.to_lowercase(), "without a rival it stays");
         let same = doc! { "$expr": { "$ne": [{ "$first": "$all.email" }, "$email"] } };
@@ -386,7 +395,8 @@ fn what_an_index_of_documents_refuses_is_told_before_the_first_document() {
             keep,
             "at.point.coordinates",
         ),
-        ("at = \"redact\"", keep, keep, "at.point"),
+        ("at = \"hash\"", keep, keep, "at.point"),
+        ("\"at.point\" = { use = \"constant\", value = \"x\" }", keep, keep, "at.point"),
         ("\"**.coordinates\" = \"null\"\nat = \"keep\"", keep, keep, "at.point.coordinates"),
         (kept, redact, keep, "language"),
         (kept, "\"null\"", keep, "language"),
@@ -397,9 +407,12 @@ fn what_an_index_of_documents_refuses_is_told_before_the_first_document() {
         let said = world.pfdata(&["snapshot", "production"]).expect(2);
         assert!(said.stderr.contains(&format!("`{place}` of `places`")), "{at}: {}", said.stderr);
     }
-    for (at, language, part) in
-        [(kept, keep, languages), ("\"at.point\" = \"null\"", "\"drop\"", keep)]
-    {
+    for (at, language, part) in [
+        (kept, keep, languages),
+        ("\"at.point\" = \"null\"", "\"drop\"", keep),
+        ("at = \"redact\"", keep, keep),
+        ("\"at.point\" = \"keep\"\n\"at.note\" = \"redact\"", keep, keep),
+    ] {
         rules(at, language, part);
         world.snapshot();
         world.refresh();

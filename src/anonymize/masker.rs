@@ -16,6 +16,7 @@ use super::transformers::redact;
 use super::transformers::support::tidy;
 use super::transformers::{Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::error::Result;
+use crate::pipeline::spellings::Folding;
 
 /// What came of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,9 +190,14 @@ impl Masker {
         self.keyed.as_ref().map(Keyed::identity)
     }
 
-    /// Whether punctuation makes no difference between originals.
-    pub(crate) fn ignores_punctuation(&self) -> bool {
-        self.transformer.ignores_punctuation()
+    /// What makes no difference between originals; nothing where each is a value of its own. Found
+    /// out by what its transformer makes of spellings.
+    pub(crate) fn folding(&self) -> Option<Folding> {
+        let mut masker = self.clone();
+        let mut stays = |text: &str| masker.normalized(text).is_ok_and(|same| same == text);
+        let (case, rest) = (!stays("A"), !stays(" e\u{301} "));
+        let punctuation = self.transformer.ignores_punctuation();
+        (case || rest || punctuation).then_some(Folding { case, punctuation })
     }
 
     /// What of a text counts for being equal.

@@ -1,13 +1,13 @@
 //! What the indexes and options of a MongoDB collection ask of the values that rules write. What
 //! they would refuse in the target is refused before the first document.
 
-use super::action::{Action, Masker};
+use super::action::{Action, Masker, Outcome};
 use super::document::Document;
 use super::mongodb::action_at;
 use super::paths::Step;
 use super::rules::PathRule;
 use super::samples;
-use super::transformers::Form;
+use super::transformers::{Form, Wrote};
 use crate::error::{Error, Result};
 use crate::store::shape::{Collection, Need};
 
@@ -92,7 +92,7 @@ pub(super) fn check_need(
 
 const POINT: (&str, &str) = (
     "a geospatial index, which takes points and shapes alone",
-    "keep the field, or replace it by null or drop as a whole",
+    "keep the field, or replace it by null, drop or redact as a whole",
 );
 const LANGUAGE: (&str, &str) = (
     "the text index, which takes names of languages there alone",
@@ -116,6 +116,16 @@ fn refused(
 /// (<https://www.mongodb.com/docs/manual/reference/geojson/>).
 const GEOJSON: [&str; 4] = ["type", "coordinates", "geometries.type", "geometries.coordinates"];
 
+/// Whether what replaces an object or a list leaves it empty, which is no point to an index and
+/// nothing that it refuses.
+fn empties(masker: &Masker) -> bool {
+    let outcome = masker.clone().apply(b"x", Form::Object, &mut Vec::new());
+    outcome == Ok(Outcome::Wrote(Wrote::Same))
+}
+
+/// The names that legacy pairs of coordinates mostly have.
+const LEGACY: [&str; 8] = ["lng", "lon", "long", "longitude", "lat", "latitude", "x", "y"];
+
 /// A point may go as a whole; no part of it may change.
 fn check_point(
     collection: &Collection,
@@ -128,9 +138,12 @@ fn check_point(
         return Ok(());
     }
     if let Some(masker) = whole.and_then(Action::masker) {
-        return Err(refused(collection, path, Some(masker), POINT));
+        let neutral = matches!(whole, Some(Action::Whole(_))) && empties(masker);
+        return if neutral { Ok(()) } else { Err(refused(collection, path, Some(masker), POINT)) };
     }
+    // Other fields beside those of GeoJSON change nothing, but for those of legacy pairs.
     let spelled = paths.iter().filter_map(|rule| below(path, &rule.path.steps));
+    let spelled = spelled.filter(|part| LEGACY.contains(&part.as_str()));
     for part in GEOJSON.iter().map(|part| (*part).to_owned()).chain(spelled) {
         let part = format!("{path}.{part}");
         match action_at(document, &part).0 {
@@ -144,7 +157,15 @@ fn check_point(
 }
 
 fn check_language(collection: &Collection, path: &str, document: &Document) -> Result<()> {
-    let masker = match action_at(document, path).0 {
+    let (action, named) = action_at(document, path);
+    let within = path.rsplit_once('.').and_then(|(within, _)| action_at(document, within).0);
+    let replaced = matches!(within, Some(Action::Whole(_) | Action::Null | Action::Drop));
+    let same = within.zip(action).is_some_and(|(one, other)| std::ptr::eq(one, other));
+    // Where the document goes that the field is in, or its name does, there is no such field.
+    if !named || replaced && same {
+        return Ok(());
+    }
+    let masker = match action {
         Some(Action::Null) => return Err(refused(collection, path, None, LANGUAGE)),
         action => action.and_then(Action::masker),
     };

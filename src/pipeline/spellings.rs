@@ -5,11 +5,13 @@
 //! so that a pass over all texts notes hashes, and only where some agree a further pass collects
 //! the texts themselves.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasher;
 use std::mem;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How many hashes of one kind are held. What does not fit is looked at in slices of its keys.
 const ROOM: usize = 2 << 20;
@@ -17,9 +19,19 @@ const ROOM: usize = 2 << 20;
 pub const MOST: usize = 100_000;
 const MOST_BYTES: usize = 32 << 20;
 
+/// What makes no difference between two spellings, besides spaces and normal form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Folding {
+    /// Case.
+    pub case: bool,
+    /// Hyphens and braces: those of a UUID.
+    pub punctuation: bool,
+}
+
 /// A search that reads all texts as often as it asks for.
 pub struct Search {
-    ignores_punctuation: bool,
+    folding: Folding,
+    seed: u64,
     room: usize,
     /// Only keys whose hash, modulo `slices`, is `slice` are looked at.
     slices: u64,
@@ -44,6 +56,7 @@ enum Stage {
 struct Noted {
     odd: Vec<(u64, u64)>,
     plain: Vec<u64>,
+    odd_seen: u64,
     odd_is_full: bool,
     plain_is_full: bool,
 }
@@ -63,13 +76,15 @@ pub struct TooMany;
 
 impl Search {
     /// Begins; the first pass is to follow.
-    pub fn new(ignores_punctuation: bool) -> Self {
-        Self::with_room(ignores_punctuation, ROOM)
+    pub fn new(folding: Folding) -> Self {
+        Self::with_room(folding, ROOM)
     }
 
-    fn with_room(ignores_punctuation: bool, room: usize) -> Self {
+    fn with_room(folding: Folding, room: usize) -> Self {
         Self {
-            ignores_punctuation,
+            folding,
+            // Nobody can make texts of equal hashes who does not know it.
+            seed: RandomState::new().hash_one(0),
             room,
             slices: 1,
             slice: 0,
@@ -82,18 +97,20 @@ impl Search {
 
     /// Looks at one text.
     pub fn look(&mut self, text: &str) {
-        let plain = is_plain(text.as_bytes(), self.ignores_punctuation);
+        let plain = is_plain(text.as_bytes(), self.folding);
         if !plain {
-            key(text, self.ignores_punctuation, &mut self.key);
+            key(text, self.folding, &mut self.key);
         }
         let key = if plain { text } else { self.key.as_str() };
-        let hash = xxh3_64(key.as_bytes());
+        let hash = xxh3_64_with_seed(key.as_bytes(), self.seed);
         if self.slices > 1 && hash % self.slices != self.slice {
             return;
         }
         match &mut self.stage {
             Stage::Note(noted) if plain => noted.plain(hash, self.room),
-            Stage::Note(noted) => noted.odd(hash, xxh3_64(text.as_bytes()), self.room),
+            Stage::Note(noted) => {
+                noted.odd(hash, xxh3_64_with_seed(text.as_bytes(), self.seed), self.room);
+            }
             Stage::Match { odd, shared } => {
                 if plain && odd.contains(&hash) {
                     shared.insert(hash);
@@ -121,7 +138,10 @@ impl Search {
             // So many spellings of one key that no slice would ever hold them.
             Stage::Note(noted) if noted.odd_is_full && self.slices > 1 << 16 => Err(TooMany),
             Stage::Note(noted) if noted.odd_is_full => {
-                self.slices *= 4;
+                // As many as the odd texts need, which were counted to the end.
+                let texts = self.slices.saturating_mul(noted.odd_seen);
+                self.slices =
+                    (texts.saturating_mul(4) / self.room.max(1) as u64).max(2 * self.slices);
                 self.slice = 0;
                 self.found.clear();
                 self.bytes = 0;
@@ -183,6 +203,7 @@ impl Noted {
     }
 
     fn odd(&mut self, key: u64, text: u64, room: usize) {
+        self.odd_seen += 1;
         if self.odd_is_full {
             return;
         }
@@ -212,40 +233,63 @@ impl Noted {
 }
 
 /// Whether a text is its own key, judged by its bytes.
-fn is_plain(text: &[u8], ignores_punctuation: bool) -> bool {
-    let odd = |byte: &u8| {
-        !byte.is_ascii()
-            || byte.is_ascii_uppercase()
-            || *byte == b' '
-            || (9..=13).contains(byte)
-            || (ignores_punctuation && b"{}-".contains(byte))
-    };
-    !text.iter().fold(false, |any, byte| any | odd(byte))
+fn is_plain(text: &[u8], folding: Folding) -> bool {
+    let mut last = b' ';
+    for &byte in text {
+        let spaced = byte == b' ' && last == b' ' || (9..=13).contains(&byte);
+        let cased = folding.case && byte.is_ascii_uppercase();
+        if !byte.is_ascii() || spaced || cased {
+            return false;
+        }
+        last = byte;
+    }
+    last != b' ' && (!folding.punctuation || is_hyphenated(text))
+}
+
+/// The form that UUIDs have: 36 characters, hyphens at four places and nowhere else.
+fn is_hyphenated(text: &[u8]) -> bool {
+    let hyphen = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    text.len() == 36
+        && text
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| (*byte == b'-') == hyphen(at) && !matches!(byte, b'{' | b'}' | b' '))
 }
 
 /// What spellings of one value have in common. It may be common to more than what a transformer
 /// takes for one value, never to less.
-fn key(text: &str, ignores_punctuation: bool, key: &mut String) {
+fn key(text: &str, folding: Folding, key: &mut String) {
     key.clear();
-    let gone = |letter: char| {
-        letter.is_whitespace() || (ignores_punctuation && matches!(letter, '{' | '}' | '-'))
+    let mut put = |letter: char| {
+        if letter.is_whitespace() {
+            if !key.is_empty() && !key.ends_with(' ') {
+                key.push(' ');
+            }
+        } else if !(folding.punctuation && matches!(letter, '{' | '}' | '-')) {
+            key.push(letter);
+        }
     };
-    if text.is_ascii() {
-        let stays = text.chars().filter(|letter| !gone(*letter));
-        return key.extend(stays.map(|letter| letter.to_ascii_lowercase()));
-    }
-    // Almost every text is composed already, which takes less to see than to do again.
     let lower =
         |letter: char| letter.to_lowercase().map(|letter| if letter == 'ς' { 'σ' } else { letter });
-    let letters = text.chars().filter(|letter| !gone(*letter));
-    if is_nfc(text) {
-        key.extend(letters.flat_map(lower));
-    } else {
-        key.extend(letters.nfc().flat_map(lower));
+    // Almost every text is composed already, which takes less to see than to do again.
+    match (folding.case, text.is_ascii(), is_nfc(text)) {
+        (true, true, _) => text.chars().for_each(|letter| put(letter.to_ascii_lowercase())),
+        (true, false, true) => text.chars().flat_map(lower).for_each(put),
+        (true, false, false) => text.nfc().flat_map(lower).for_each(put),
+        (false, _, true) => text.chars().for_each(put),
+        (false, _, false) => text.nfc().for_each(put),
     }
-    if !is_nfc(key) {
+    if key.ends_with(' ') {
+        key.pop();
+    }
+    if !key.is_ascii() && !is_nfc(key) {
         let composed: String = key.nfc().collect();
         *key = composed;
+    }
+    if folding.punctuation && key.len() == 32 && key.is_ascii() {
+        for at in [8, 13, 18, 23] {
+            key.insert(at, '-');
+        }
     }
 }
 
@@ -270,27 +314,46 @@ mod tests {
         (Ok(Vec::new()), 0)
     }
 
-    fn found(texts: &[&str], ignores_punctuation: bool) -> Vec<String> {
+    const CASE: Folding = Folding { case: true, punctuation: false };
+    const NONE: Folding = Folding { case: false, punctuation: false };
+    const UUID: Folding = Folding { case: true, punctuation: true };
+
+    fn found(texts: &[&str], folding: Folding) -> Vec<String> {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
-        search(Search::new(ignores_punctuation), &texts).0.unwrap()
+        search(Search::new(folding), &texts).0.unwrap()
     }
 
     #[test]
     fn spellings_are_found_and_nothing_else() {
-        assert_eq!(found(&["bob", "Bob", "bob", "ann", "Eve", "Eve"], false), ["Bob", "bob"]);
-        assert_eq!(found(&["B ob", "b\tOb", "x"], false), ["B ob", "b\tOb"]);
-        assert_eq!(found(&["jos\u{e9}", "JOSE\u{301}"], false).len(), 2);
-        assert_eq!(found(&["ΣΑΣ", "σας"], false).len(), 2);
-        assert_eq!(found(&["\u{212a}", "k"], false).len(), 2, "the Kelvin sign");
-        assert_eq!(found(&["\u{a0}x", "x\u{2003}"], false).len(), 2);
-        assert_eq!(found(&["{a-b}", "ab", "A-B"], true).len(), 3);
-        assert!(found(&["{a-b}", "ab", "a-B"], false).is_empty());
+        assert_eq!(found(&["bob", "Bob", "bob", "ann", "Eve", "Eve"], CASE), ["Bob", "bob"]);
+        assert_eq!(found(&["a b", "a  B", "a\tb", "ab", "x"], CASE).len(), 3);
+        assert_eq!(found(&[" a", "a", "a ", "b"], NONE).len(), 3);
+        assert!(found(&["bob", "Bob"], NONE).is_empty());
+        assert_eq!(found(&["jos\u{e9}", "JOSE\u{301}"], CASE).len(), 2);
+        assert_eq!(found(&["jos\u{e9}", "jose\u{301}", "JOS\u{e9}"], NONE).len(), 2);
+        assert_eq!(found(&["ΣΑΣ", "σας"], CASE).len(), 2);
+        assert_eq!(found(&["\u{212a}", "k"], CASE).len(), 2, "the Kelvin sign");
+        assert_eq!(found(&["\u{a0}x", "x\u{2003}", "x"], CASE).len(), 3);
+        let uuid = "7f3a9c00-1b2c-4d3e-8f4a-5b6c7d8e9f00";
+        let bare = uuid.replace('-', "");
+        let other = "7f3a9c00-1b2c-4d3e-8f4a-5b6c7d8e9f01";
+        let all = [uuid, &uuid.to_uppercase(), &bare, &format!("{{{uuid}}}"), other];
+        assert_eq!(found(&all, UUID).len(), 4);
     }
 
     #[test]
     fn one_pass_is_enough_where_there_are_none() {
-        let texts: Vec<String> = (0..500).map(|n| format!("U{n}")).collect();
-        let (none, passes) = search(Search::new(false), &texts);
+        for texts in [
+            (0..500).map(|n| format!("U{n}")).collect::<Vec<_>>(),
+            (0..500).map(|n| format!("Ann Lee {n}")).collect(),
+        ] {
+            let (none, passes) = search(Search::new(CASE), &texts);
+            assert_eq!((none.unwrap().len(), passes), (0, 1));
+        }
+        // As a database writes UUIDs they are all plain: no hashes but their own.
+        let uuids: Vec<String> =
+            (0..500).map(|n| format!("7f3a9c00-1b2c-4d3e-8f4a-5b6c7d8e9{n:03x}")).collect();
+        let (none, passes) = search(Search::with_room(UUID, 100), &uuids);
         assert_eq!((none.unwrap().len(), passes), (0, 1));
     }
 
@@ -298,7 +361,7 @@ mod tests {
     fn more_than_anyone_has_are_refused() {
         let texts: Vec<String> =
             (0..=MOST / 2).flat_map(|n| [format!("u{n}"), format!("U{n}")]).collect();
-        assert_eq!(search(Search::new(false), &texts).0, Err(TooMany));
+        assert_eq!(search(Search::new(CASE), &texts).0, Err(TooMany));
     }
 
     proptest! {
@@ -308,14 +371,15 @@ mod tests {
         ) {
             let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for text in &texts {
-                let same = text.to_lowercase().replace(' ', "");
+                let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+                let same = words.join(" ").to_lowercase();
                 groups.entry(same).or_default().insert(text.clone());
             }
             let groups = groups.into_values().filter(|texts| texts.len() > 1);
             let expected: BTreeSet<String> = groups.flatten().collect();
             // One key may have 81 texts at most here, which must fit.
-            let small = Search::with_room(false, room + 400);
-            let tiny = Search::with_room(false, 2 * 81 + room);
+            let small = Search::with_room(CASE, room + 400);
+            let tiny = Search::with_room(CASE, 2 * 81 + room);
             for one in [small, tiny] {
                 let found: BTreeSet<String> = search(one, &texts).0.unwrap().into_iter().collect();
                 prop_assert_eq!(&found, &expected);

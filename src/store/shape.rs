@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::spellings::Folding;
+
 /// A Postgres table that holds rows of its own: an ordinary table, a partition that is a leaf, a
 /// parent of inheritance (its own rows only).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,12 +148,12 @@ pub struct ForeignKey {
 }
 
 /// A column or a path of which the spellings are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spelled<'a> {
     /// The column's name, or the path with dots.
     pub name: &'a str,
-    /// Whether punctuation makes no difference either.
-    pub ignores_punctuation: bool,
+    /// What makes no difference.
+    pub folding: Folding,
     /// Whether the column is an array, whose elements are looked at.
     pub elements: bool,
 }

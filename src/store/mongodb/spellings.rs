@@ -22,9 +22,12 @@ impl Source {
     pub async fn spellings(&self, collection: usize, place: Spelled<'_>) -> Result<Vec<String>> {
         let Some(info) = self.catalog().collections.get(collection) else { return Ok(Vec::new()) };
         let name = &info.shape.name;
-        // The server takes no such names in a filter or a projection: whole documents are read.
-        let strange = |name: &str| name.is_empty() || name.starts_with('$');
-        let strange = place.name.split('.').any(strange);
+        // The server takes no such names in a filter or a projection, takes a number for a field's
+        // name there and not for a position, and reads `_id` whole: so are documents.
+        let strange = |name: &str| {
+            name.is_empty() || name.starts_with('$') || name.bytes().all(|b| b.is_ascii_digit())
+        };
+        let strange = place.name.split('.').any(strange) || place.name.starts_with("_id.");
         let work = Scan {
             client: self.client(),
             database: self.database_name(),
@@ -35,7 +38,7 @@ impl Source {
             moment: self.moment_of(info),
         };
         let path = place.name.split('.').map(str::as_bytes).collect();
-        let mut texts = Texts { path, search: Search::new(place.ignores_punctuation) };
+        let mut texts = Texts { path, search: Search::new(place.folding) };
         loop {
             scan(&work, &mut texts).await.map_err(|broken| match broken {
                 Broken::Ours(error) => error.context(format!("reading collection `{name}` failed")),

@@ -21,7 +21,7 @@ impl Reader {
     /// As [`read`](Self::read); exit 4 if there are too many.
     pub async fn spellings(&mut self, table: &Table, place: Spelled<'_>) -> Result<Vec<String>> {
         let statement = texts(table, place, self.encoding);
-        let mut search = Search::new(place.ignores_punctuation);
+        let mut search = Search::new(place.folding);
         let mut plain = Vec::new();
         loop {
             let mut look = |field: &[u8]| {
@@ -67,45 +67,64 @@ impl Reader {
         self.idle()?;
         let failed =
             || format!("what {} of {} refers to cannot be read", key.name, table.full_name());
-        let target = qualified(&key.target_schema, &key.target_table);
         let (Some(from), Some(to)) = (key.columns.get(position), key.target_columns.get(position))
         else {
             return Ok(Vec::new());
         };
-        let found = self.session.query_one(FOLDS, &[&target, to]).await.or_postgres(failed)?;
-        if !found.get::<_, bool>(0) {
-            return Ok(Vec::new());
-        }
-        let pairs = key.columns.iter().zip(&key.target_columns);
-        let joined =
-            pairs.map(|(from, to)| format!("(f.{} OPERATOR({{}}) t.{})", ident(from), ident(to)));
+        let collation = self.session.query_opt(FOLDS, &[&table.oid, &key.name, to]).await;
+        let Some(collation) = collation.or_postgres(failed)? else { return Ok(Vec::new()) };
+        // As the server compares the two ends itself: by the collation of the one referred to.
+        let collation: String = collation.get(0);
         let operators = self.session.query(EQUALS, &[&table.oid, &key.name]).await;
         let operators = operators.or_postgres(failed)?;
-        let joined: Vec<String> = joined
-            .zip(&operators)
-            .map(|(condition, operator)| condition.replace("{}", operator.get(0)))
+        let columns = key.columns.iter().zip(&key.target_columns).zip(&operators);
+        let joined: Vec<String> = columns
+            .map(|((from, to), operator)| {
+                let by = if *to == key.target_columns[position] { collation.as_str() } else { "" };
+                let operator: String = operator.get(0);
+                format!("f.{}{by} OPERATOR({operator}) t.{}", ident(from), ident(to))
+            })
             .collect();
         let (from, to) = (ident(from), ident(to));
         let query = format!(
             "SELECT DISTINCT f.{from}::text COLLATE \"C\", t.{to}::text COLLATE \"C\" \
-               FROM ONLY {} AS f JOIN {target} AS t ON {} \
-              WHERE f.{from}::text COLLATE \"C\" <> t.{to}::text COLLATE \"C\" LIMIT {MOST}",
+               FROM ONLY {} AS f JOIN {} AS t ON {} \
+              WHERE f.{from}::text COLLATE \"C\" <> t.{to}::text COLLATE \"C\" LIMIT {}",
             qualified(&table.schema, &table.name),
-            joined.join(" AND ")
+            qualified(&key.target_schema, &key.target_table),
+            joined.join(" AND "),
+            MOST + 1
         );
         let rows = self.session.query(&query, &[]).await.or_postgres(failed)?;
+        if rows.len() > MOST {
+            let name = key.columns.get(position).map_or("?", String::as_str);
+            let place = Spelled { name, ..Spelled::default() };
+            return Err(too_many(table, place));
+        }
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 }
 
-/// Whether texts of a column that differ may be equal: by citext, or by a collation that folds.
-const FOLDS: &str = "SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_attribute AS a
-      JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-      LEFT JOIN pg_catalog.pg_type AS b ON b.oid = t.typbasetype
+/// The collation of a column that a foreign key refers to, if texts that differ may be equal there:
+/// by citext, or by a collation that folds.
+const FOLDS: &str = "
+    WITH RECURSIVE domains(oid) AS (
+        SELECT a.atttypid FROM pg_catalog.pg_constraint AS k
+          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attname = $3::text
+         WHERE k.conrelid = $1 AND k.conname = $2::text AND k.contype = 'f'
+         UNION SELECT t.typbasetype FROM domains AS d
+          JOIN pg_catalog.pg_type AS t ON t.oid = d.oid WHERE t.typbasetype <> 0)
+    SELECT CASE WHEN c.oid IS NULL THEN ''
+                ELSE ' COLLATE ' || pg_catalog.quote_ident(n.nspname) || '.'
+                     || pg_catalog.quote_ident(c.collname) END
+      FROM pg_catalog.pg_constraint AS k
+      JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attname = $3::text
       LEFT JOIN pg_catalog.pg_collation AS c ON c.oid = a.attcollation
-     WHERE a.attrelid = $1::text::pg_catalog.regclass AND a.attname = $2::text
-       AND ('citext' IN (t.typname, b.typname) OR NOT c.collisdeterministic))";
+      LEFT JOIN pg_catalog.pg_namespace AS n ON n.oid = c.collnamespace
+     WHERE k.conrelid = $1 AND k.conname = $2::text AND k.contype = 'f'
+       AND (NOT c.collisdeterministic OR EXISTS (
+            SELECT FROM domains AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.oid
+             WHERE t.typname = 'citext'))";
 
 /// The operators by which the columns of a foreign key are compared, in their order.
 const EQUALS: &str = "
