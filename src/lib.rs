@@ -7,14 +7,16 @@
 //! main         parse, run, print the error once, exit code
 //! cli/         one file per subcommand: flags → plan → confirm → job → print
 //! output/      the only code that prints: human, json, tables, progress, confirmation
-//! config/      layers, environments, secrets (a type that cannot be printed), policy classes
 //! job/         one file or folder per job: plan() → execute() → Summary; the journal
-//! store/       postgres/ mongodb/ redis/, each: connect catalog source target swap check
 //! anonymize/   rules, coverage, pseudonyms (keyed), transformers/ (one file each)
-//! pipeline/    source → transform → compress → hash → repository; blocks, bounded
-//! repository/  manifest, ids, part reader and writer, leases, facts
 //! seed/        files of known data that an environment gets on top
+//! store/       postgres/ mongodb/ redis/, each: connect catalog source target swap check
+//! repository/  manifest, ids, part reader and writer, leases, facts
+//! config/      layers, environments, secrets (a type that cannot be printed)
 //! hardening    what the process does for its own safety: no core dumps
+//! pipeline/    source → transform → compress → hash → repository; blocks, bounded
+//! policy       which data may flow where: class, clearance, the permits that are the only doors
+//! terms        which stores there are, how consistent a read was, what makes a store this one
 //! error        what failed, on what, why, and what to do; the exit codes
 //! ```
 //!
@@ -29,8 +31,8 @@
 //!    [`pipeline::block::Raw`]. A bounded channel hands them to a blocking thread.
 //! 4. There a [`pipeline::transform::BlockTransform`] turns them into
 //!    [`pipeline::block::Cleared`]: through the rules, or under a
-//!    [`config::policy::UnruledPermit`], which only the policy gives out and which a job that masks
-//!    does not have. What holds no rows passes under a [`config::policy::StructurePermit`]. Nothing
+//!    [`policy::UnruledPermit`], which only the policy gives out and which a job that masks
+//!    does not have. What holds no rows passes under a [`policy::StructurePermit`]. Nothing
 //!    else can be stored.
 //! 5. [`repository::part`] hashes, digests, compresses, hashes again and writes, under a temporary
 //!    name until the part is whole and synced. The manifest comes last: with it the snapshot
@@ -41,8 +43,10 @@
 //!
 //! # Boundaries (`tests/boundaries.rs` holds them)
 //!
-//! Stores know nothing of rules, compression or retention; the repository knows nothing of how a
-//! store is spoken to; only `output` prints; only `cli` uses clap; only `main` exits.
+//! The map is an order: a file imports from rooms below its own, never from above, and no files
+//! import each other in a circle but for one recursion that the test names. Stores know nothing of
+//! rules, compression or retention; the repository knows nothing of how a store is spoken to; only
+//! `output` prints; only `cli` uses clap; only `main` exits.
 #![warn(missing_docs)]
 
 pub mod anonymize;
@@ -53,6 +57,8 @@ pub mod hardening;
 pub mod job;
 pub mod output;
 pub mod pipeline;
+pub mod policy;
 pub mod repository;
 pub mod seed;
 pub mod store;
+pub mod terms;

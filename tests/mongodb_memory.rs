@@ -15,10 +15,11 @@ use futures_util::TryStreamExt;
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use pfdata::config::endpoint::{MongoEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, UnruledPermit};
 use pfdata::config::secret::Secret;
 use pfdata::pipeline::block::{Block, Cleared, Raw};
-use pfdata::store::mongodb::source::{Source, SourceOptions};
+use pfdata::policy::{Class, Clearance, UnruledPermit};
+use pfdata::store::mongodb::options::SourceOptions;
+use pfdata::store::mongodb::source::Source;
 use pfdata::store::mongodb::target::Target;
 use tokio::sync::mpsc;
 

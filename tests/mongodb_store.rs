@@ -17,17 +17,19 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document, RawDocumentBuf, Timestamp, doc};
 use mongodb::{Client, Database};
 use pfdata::config::endpoint::{MongoEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::config::secret::Secret;
 use pfdata::error::{Kind as ErrorKind, Result};
 use pfdata::pipeline::block::{Block, Cleared, Raw};
 use pfdata::pipeline::digest::{ContentDigest, RecordFormat};
-use pfdata::store::mongodb::catalog::{Catalog, Kind};
-use pfdata::store::mongodb::source::{Source, SourceOptions};
+use pfdata::policy::{Class, Clearance, Permit, UnruledPermit};
+use pfdata::store::mongodb::catalog::Catalog;
+use pfdata::store::mongodb::kind::Kind;
+use pfdata::store::mongodb::options::SourceOptions;
+use pfdata::store::mongodb::source::Source;
 use pfdata::store::mongodb::swap::{self, SwapState};
 use pfdata::store::mongodb::target::Target;
 use pfdata::store::mongodb::{check, connect, new_name, seed};
-use pfdata::store::{Identity, Level};
+use pfdata::terms::{Identity, Level};
 use tokio::sync::mpsc;
 
 fn server_url() -> String {

@@ -5,9 +5,9 @@ mod redis_support;
 
 use std::io::Read;
 
-use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::pipeline::block::Block;
 use pfdata::pipeline::transform::UnruledKeys;
+use pfdata::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::store::redis::load::Expiry;
 use pfdata::store::redis::rdb::rewrite::{Summary, rewrite};
 use pfdata::store::redis::target::Target;

@@ -6,11 +6,11 @@ mod redis_support;
 
 use std::time::Duration;
 
-use pfdata::config::policy::Permit;
 use pfdata::error::{Kind, Result};
 use pfdata::pipeline::transform::{
     ElementVerdict, KeyKind, KeyTransform, KeyVerdict, Part, UnruledKeys,
 };
+use pfdata::policy::Permit;
 use pfdata::store::redis::load::Expiry;
 use pfdata::store::redis::rdb::rewrite::rewrite;
 use pfdata::store::redis::reply::Reply;

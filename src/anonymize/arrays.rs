@@ -1,6 +1,7 @@
 //! The text of arrays, whose elements are replaced one by one.
 
-use super::action::{Action, Outcome, Problem};
+use super::action::{Action, Outcome};
+use super::problem::Problem;
 use super::transformers::{Form, Mismatch};
 
 #[cold]

@@ -16,9 +16,10 @@
 
 use std::collections::HashMap;
 
+use super::location::Location;
 use super::paths::{PathPattern, Rank, Step, rank};
 use super::pattern::Tie;
-use super::rules::{Location, Spec};
+use super::rules::Spec;
 use super::transformers::Effect;
 
 /// A path and what of its rule bears on which one decides.

@@ -2,52 +2,21 @@
 //! lengths of the documents around a change are put right. Nothing is decoded into maps, so the
 //! order of fields, duplicate names and every type survive (<https://bsonspec.org/spec.html>).
 
-use super::action::{Action, Outcome, Problem};
+use super::action::{Action, Outcome};
+use super::bsonvalue::Element;
+use super::bsonvalue::document_end;
+use super::bsonvalue::element;
 use super::bsonvalue::{
-    ARRAY, BOOL, DOUBLE, INT32, INT64, Malformed, NULL, OBJECT, STRING, UNDEFINED, broken, int32,
-    neutral, read, value_length, write,
+    ARRAY, BOOL, DOUBLE, INT32, INT64, NULL, OBJECT, STRING, UNDEFINED, broken, neutral, read,
+    write,
 };
 use super::by::{self, Records};
 use super::document::{Document, Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
 use super::json_walk::new_name;
+use super::problem::Problem;
 use super::route::{Route, Style, show_name};
 use super::seen::Seen;
 use super::transformers::{Form, Mismatch, Wrote};
-
-/// One element of a document: where it begins, its name, its value.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Element {
-    pub(crate) kind: u8,
-    pub(crate) start: usize,
-    pub(crate) name: (usize, usize),
-    pub(crate) value: usize,
-    pub(crate) end: usize,
-    /// Where its type stands in the output, once its name has been written there.
-    pub(crate) head: Option<usize>,
-}
-
-/// Reads the element at `at` of a document whose last byte, the terminator, is at `limit`.
-#[inline]
-pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, Malformed> {
-    let body = input.get(at..limit).ok_or_else(broken)?;
-    let (&kind, rest) = body.split_first().ok_or_else(broken)?;
-    let name = memchr::memchr(0, rest).ok_or_else(broken)?;
-    let value = at + 1 + name + 1;
-    let length = value_length(kind, input.get(value..limit).ok_or_else(broken)?)?;
-    let end = value.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
-    Ok(Element { kind, start: at, name: (at + 1, at + 1 + name), value, end, head: None })
-}
-
-/// Checks the document at `start` that must end by `limit`, and says where it ends.
-#[inline]
-pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<usize, Malformed> {
-    let length = int32(input.get(start..limit).ok_or_else(broken)?)?;
-    let end = start.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
-    if length < 5 || input.get(end - 1) != Some(&0) {
-        return Err(broken());
-    }
-    Ok(end)
-}
 
 /// Rewrites documents by paths.
 #[derive(Clone)]

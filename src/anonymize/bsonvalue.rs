@@ -4,8 +4,7 @@ use std::io::Write;
 
 use mongodb::bson::Decimal128;
 
-use super::action::Problem;
-use super::bson::document_end;
+use super::problem::Problem;
 use super::pseudonym::hex;
 use super::transformers::number::push_float;
 use super::transformers::{Form, uuid};
@@ -92,6 +91,41 @@ pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
         DECIMAL => Ok(16),
         _ => Err(Malformed("it has a BSON type that is not known")),
     }
+}
+
+/// One element of a document: where it begins, its name, its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element {
+    pub(crate) kind: u8,
+    pub(crate) start: usize,
+    pub(crate) name: (usize, usize),
+    pub(crate) value: usize,
+    pub(crate) end: usize,
+    /// Where its type stands in the output, once its name has been written there.
+    pub(crate) head: Option<usize>,
+}
+
+/// Reads the element at `at` of a document whose last byte, the terminator, is at `limit`.
+#[inline]
+pub(crate) fn element(input: &[u8], at: usize, limit: usize) -> Result<Element, Malformed> {
+    let body = input.get(at..limit).ok_or_else(broken)?;
+    let (&kind, rest) = body.split_first().ok_or_else(broken)?;
+    let name = memchr::memchr(0, rest).ok_or_else(broken)?;
+    let value = at + 1 + name + 1;
+    let length = value_length(kind, input.get(value..limit).ok_or_else(broken)?)?;
+    let end = value.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
+    Ok(Element { kind, start: at, name: (at + 1, at + 1 + name), value, end, head: None })
+}
+
+/// Checks the document at `start` that must end by `limit`, and says where it ends.
+#[inline]
+pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<usize, Malformed> {
+    let length = int32(input.get(start..limit).ok_or_else(broken)?)?;
+    let end = start.checked_add(length).filter(|end| *end <= limit).ok_or_else(broken)?;
+    if length < 5 || input.get(end - 1) != Some(&0) {
+        return Err(broken());
+    }
+    Ok(end)
 }
 
 /// Writes the text of a scalar and says what it is.

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::action::{Action, Masker};
-use super::bson;
+
 use super::bsonvalue::{self, ARRAY, NULL, OBJECT};
 use super::jsontext;
 use super::paths::{PathPattern, Step};
@@ -226,7 +226,7 @@ pub(crate) const BSON: Tree = Tree {
         }
         let (mut at, limit) = (node.start + 4, node.end.checked_sub(1)?);
         while at < limit {
-            let element = bson::element(input, at, limit).ok()?;
+            let element = bsonvalue::element(input, at, limit).ok()?;
             at = element.end;
             let name = input.get(element.name.0..element.name.1)?;
             let name = (node.kind == OBJECT).then_some(name);

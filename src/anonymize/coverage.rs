@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::listing;
-use super::rules::{Location, Rule};
+use super::location::Location;
+use super::paste::paste;
 use crate::error::{Error, Result};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// What the rules say about a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,7 @@ impl Coverage {
         let proposal = self.proposals.get(&(first.place.clone(), first.item.clone()));
         Err(Error::findings(message).hint(format!(
             "`pfdata rules check ENV --missing` writes all that lack; for example:\n{}",
-            paste(first, proposal.map(String::as_str))
+            paste(first.store, &first.place, &first.item, proposal.map(String::as_str))
         )))
     }
 
@@ -101,33 +101,6 @@ impl Coverage {
         self.entries.extend(other.entries);
         self.remarks.extend(other.remarks);
         self.proposals.extend(other.proposals);
-    }
-}
-
-/// What a rule says of a place: one entry, or for JSON one for each of its paths. `entry` says
-/// where it is, and in `starred` whether the rule found it by a pattern.
-pub(crate) fn of_rule(entry: Entry, rule: &Rule, out: &mut Vec<Entry>) {
-    match rule {
-        Rule::Each(inner) if matches!(**inner, Rule::Json(_)) => {
-            of_rule(Entry { item: format!("{}[]", entry.item), ..entry }, inner, out);
-        }
-        Rule::Json(json) => {
-            let below = listing::json_entries(json, entry.store, &entry.place, &entry.item);
-            out.extend(below.into_iter().map(|below| Entry {
-                starred: below.verdict == Verdict::Kept && (below.starred || entry.starred),
-                rule: entry.rule.clone().or(below.rule),
-                ..below
-            }));
-        }
-        rule => {
-            let verdict = listing::verdict(rule);
-            out.push(Entry {
-                verdict,
-                starred: entry.starred && verdict == Verdict::Kept,
-                rule: entry.rule.or_else(|| Some(rule.to_string())),
-                ..entry
-            });
-        }
     }
 }
 
@@ -156,48 +129,6 @@ fn grouped(entries: &[&Entry]) -> String {
         last = Some(place);
     }
     text
-}
-
-/// A section that would cover the place, as it stands in a rule file: under a rule that fits, or
-/// under a placeholder where none is known.
-pub(crate) fn paste(entry: &Entry, proposal: Option<&str>) -> String {
-    let place = toml_text(&entry.place);
-    match entry.store {
-        StoreKind::Redis => {
-            let pattern = toml_text(&super::missing::key_pattern(&entry.place));
-            format!("[redis.{pattern}]\naction = \"drop\"")
-        }
-        StoreKind::Postgres if entry.item == "*" => format!("[postgres.{place}]\n\"*\" = \"drop\""),
-        store => {
-            let item = match store {
-                StoreKind::Mongodb => super::missing::spelled_path(&entry.item),
-                _ => entry.item.clone(),
-            };
-            let item = if item.is_empty() { "*" } else { &item };
-            let rule = proposal.unwrap_or("\"?\"");
-            format!("[{store}.{place}]\n{} = {rule}", toml_text(item))
-        }
-    }
-}
-
-/// A text as TOML quotes it.
-pub(crate) fn toml_text(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            '\n' => quoted.push_str("\\n"),
-            '\t' => quoted.push_str("\\t"),
-            '\r' => quoted.push_str("\\r"),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(letter)));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]
@@ -238,36 +169,5 @@ mod tests {
         let error = coverage.require_complete().unwrap_err();
         assert!(error.message().contains("1001 places: postgres public.users email, c0, c1, "));
         assert!(error.message().ends_with(", c999"), "{error}");
-    }
-
-    #[test]
-    fn what_is_pasted_is_toml_whatever_the_names() {
-        for name in
-            ["a", "a.b", "q\"t", "b\\s", "nl\nx", "ü€", "\u{7f}\u{85}", "*", ":json", " ", "#", "]"]
-        {
-            for store in [StoreKind::Postgres, StoreKind::Mongodb, StoreKind::Redis] {
-                let place = format!("s.{name}");
-                let item = match store {
-                    StoreKind::Postgres => name.to_owned(),
-                    StoreKind::Mongodb => "a.<…>.b[]".to_owned(),
-                    StoreKind::Redis => "string".to_owned(),
-                };
-                if store == StoreKind::Mongodb && name == "*" {
-                    continue;
-                }
-                let entry = Entry {
-                    store,
-                    place,
-                    item,
-                    verdict: Verdict::Uncovered,
-                    rule: None,
-                    at: None,
-                    starred: false,
-                };
-                let text = format!("version = 1\n{}\n", paste(&entry, None));
-                let rules = crate::anonymize::RuleSet::parse(&[("p".into(), text.clone())]);
-                assert!(rules.is_ok(), "{text}");
-            }
-        }
     }
 }

@@ -249,7 +249,7 @@ fn with_by(table: &Table, name: &str) -> String {
         _ => None,
     });
     match by {
-        Some(by) => format!("{{ use = \"{name}\", by = {} }}", super::coverage::toml_text(by)),
+        Some(by) => format!("{{ use = \"{name}\", by = {} }}", super::paste::toml_text(by)),
         None => quoted(name),
     }
 }

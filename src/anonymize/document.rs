@@ -1,14 +1,16 @@
 //! The rules of one kind of document, JSON or BSON: paths, and what happens at each.
 
-use super::action::{Action, Masker, Site};
+use super::action::{Action, Masker};
 use super::automaton::{Automaton, PathError, Ruled};
 use super::by::Records;
+use super::location::Location;
+use super::masker::Site;
 use super::paths::{PathPattern, Step};
 use super::pattern::Tie;
 use super::pseudonym::Key;
-use super::rules::{Location, OnError, PathRule, Rule, Spec};
+use super::rules::{OnError, PathRule, Rule, Spec};
 use super::transformers::Effect;
-use super::{registry, route};
+use super::{route, transformers};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -325,7 +327,7 @@ impl Flat<'_> {
 
 /// The transformer of names that no rule needs to say.
 fn hash_of_names(at: &Location) -> Result<Spec> {
-    let Some((definition, _)) = registry::find("hash") else {
+    let Some((definition, _)) = transformers::find("hash") else {
         return Err(Error::failed("there is no transformer `hash`"));
     };
     Ok(Spec {

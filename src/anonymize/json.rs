@@ -1,12 +1,14 @@
 //! JSON text, rewritten in one pass: what no rule changes is copied as it stands, byte by byte.
 
-use super::action::{Action, Masker, Outcome, Problem};
+use super::action::{Action, Masker, Outcome};
 use super::by::{self, Records};
 use super::document::{Document, Fate, Layout, Ruling};
 use super::json_scan::Scan;
 use super::json_walk::{Buffers, Walk, emit};
+use super::location::Location;
+use super::problem::Problem;
 use super::pseudonym::Key;
-use super::rules::{JsonRule, Location, OnError};
+use super::rules::{JsonRule, OnError};
 use super::transformers::{Form, Mismatch, Wrote};
 use crate::error::Result;
 

@@ -1,7 +1,7 @@
 //! Passing over JSON text without reading more of it than where it ends.
 
-use super::action::Problem;
 use super::jsontext::broken;
+use super::problem::Problem;
 
 /// A JSON text and how far it was passed.
 pub(super) struct Scan<'a> {

@@ -1,10 +1,11 @@
 //! The walk over a JSON text: finds the places, and writes what the rules make of them.
 
-use super::action::{Action, Masker, Outcome, Problem};
+use super::action::{Action, Masker, Outcome};
 use super::by::{self, Records};
 use super::document::{Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
 use super::json_scan::Scan;
 use super::jsontext::{broken, quote, unescape};
+use super::problem::Problem;
 use super::route::{Route, Style};
 use super::seen::Seen;
 use super::transformers::{Form, Mismatch, Wrote};

@@ -1,6 +1,6 @@
 //! The text of JSON strings.
 
-use super::action::Problem;
+use super::problem::Problem;
 use super::pseudonym::hex;
 
 /// What everything that is not JSON is.

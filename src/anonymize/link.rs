@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::pattern::{Piece, suggest};
 use super::problems::Problems;
-use super::registry::Uniqueness;
 use super::rules::{RedisSection, RuleSet, Spec};
+use super::transformers::Uniqueness;
 use crate::error::{Error, Result};
 
 /// Each link with its one definition.

@@ -5,10 +5,11 @@ use super::action::Action;
 use super::automaton::speaker;
 use super::coverage::{Entry, Verdict};
 use super::document::{Flat, Naming, flatten_all, ruled};
+use super::location::Location;
 use super::paths::{PathPattern, Step};
-use super::rules::{JsonRule, Location, PathRule, Rule, Spec};
+use super::rules::{JsonRule, PathRule, Rule, Spec};
 use super::transformers::Effect;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// What stands behind the path of names.
 pub(crate) const NAMES: &str = " (names)";
@@ -98,6 +99,33 @@ impl Listing<'_> {
                     entries.push(entry);
                 }
             }
+        }
+    }
+}
+
+/// What a rule says of a place: one entry, or for JSON one for each of its paths. `entry` says
+/// where it is, and in `starred` whether the rule found it by a pattern.
+pub(crate) fn of_place(entry: Entry, rule: &Rule, out: &mut Vec<Entry>) {
+    match rule {
+        Rule::Each(inner) if matches!(**inner, Rule::Json(_)) => {
+            of_place(Entry { item: format!("{}[]", entry.item), ..entry }, inner, out);
+        }
+        Rule::Json(json) => {
+            let below = json_entries(json, entry.store, &entry.place, &entry.item);
+            out.extend(below.into_iter().map(|below| Entry {
+                starred: below.verdict == Verdict::Kept && (below.starred || entry.starred),
+                rule: entry.rule.clone().or(below.rule),
+                ..below
+            }));
+        }
+        rule => {
+            let verdict = verdict(rule);
+            out.push(Entry {
+                verdict,
+                starred: entry.starred && verdict == Verdict::Kept,
+                rule: entry.rule.or_else(|| Some(rule.to_string())),
+                ..entry
+            });
         }
     }
 }

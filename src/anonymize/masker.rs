@@ -6,17 +6,26 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::action::Site;
+use super::location::Location;
 use super::pseudonym::{Digest, Domain, Key, Keyed};
 use super::recent::{Recent, SLOTS};
-use super::registry::Draws;
-use super::rules::{By, Location, OnError, Spec};
+use super::rules::{By, OnError, Spec};
 use super::spelling;
+use super::transformers::Draws;
 use super::transformers::redact;
 use super::transformers::support::tidy;
 use super::transformers::{Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::error::Result;
 use crate::pipeline::spellings::Folding;
+
+/// The place that a rule is compiled for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// What no other place is called: pseudonyms without a link belong to it alone.
+    pub(crate) place: &'a str,
+    /// The most characters that it holds.
+    pub(crate) room: Option<usize>,
+}
 
 /// What came of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,19 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Site};
-use super::coverage::{Coverage, Entry, Verdict, toml_text};
-use super::detect;
+use super::coverage::{Coverage, Entry, Verdict};
+use super::paste::{key_pattern, spelled_path, toml_text};
 use super::paths::PathPattern;
 use super::pattern::Pattern;
 use super::postgres::{LARGE_OBJECTS, PostgresPlan};
-use super::postgres_checks as checks;
 use super::postgres_decide::Tables;
+use super::proposals::{is_key, proposal};
 use super::pseudonym::Key;
-use super::rows::RowRecord;
-use super::rules::RuleSet;
-use crate::store::StoreKind;
 use crate::store::shape::{BaseType, Column, Table};
+use crate::terms::StoreKind;
 
 /// A section of the file.
 #[derive(Default)]
@@ -160,55 +157,6 @@ fn line(index: &Tables<'_>, table: &Table, column: &Column, is_root: bool, key: 
     Line::Rule { key: toml_key(&column.name), value, comment }
 }
 
-/// Keys that say nothing of anyone: numbers and uuids that the database gives.
-fn is_key(table: &Table, column: &Column) -> bool {
-    let number = matches!(column.base, BaseType::Int2 | BaseType::Int4 | BaseType::Int8);
-    let primary = table.primary_key.contains(&column.name);
-    !column.array
-        && ((number && (primary || column.serial)) || (primary && column.base == BaseType::Uuid))
-}
-
-/// The rule that a column's name and type suggest, and that fits it.
-pub(crate) fn proposal(table: &Table, column: &Column, key: &Key) -> String {
-    if is_key(table, column) || table.partition_key.contains(&column.name) {
-        return "\"keep\"".to_owned();
-    }
-    // An index that holds a unique key of kept columns between others stays unique by that.
-    let kept = |name: &String| {
-        table
-            .columns
-            .iter()
-            .any(|other| other.name == *name && other.name != column.name && is_key(table, other))
-    };
-    let unique = table.unique.iter().any(|index| {
-        let within = |other: &Vec<String>| {
-            !other.is_empty() && other.iter().all(|name| index.contains(name) && kept(name))
-        };
-        index.contains(&column.name) && !table.unique.iter().any(within)
-    });
-    let fitting = detect::candidates(table, column, unique);
-    let fits = |rule: &&String| fits(table, column, rule, unique, key);
-    fitting.iter().find(fits).cloned().unwrap_or_else(|| "\"?\"".to_owned())
-}
-
-fn fits(table: &Table, column: &Column, rule: &str, unique: bool, key: &Key) -> bool {
-    if rule == "\"null\"" && table.nulls_equal.contains(&column.name) {
-        return false;
-    }
-    let text = format!("version = 1\n[postgres.\"a.b\"]\nc = {rule}\n");
-    let Ok(rules) = RuleSet::parse(&[("proposal".to_owned(), text)]) else { return false };
-    let Some(rule) = rules.postgres.first().and_then(|section| section.columns.first()) else {
-        return false;
-    };
-    let room = column.max_chars.map(|chars| chars as usize);
-    let action = Action::compile(&rule.rule, key, Site { place: "proposal", room });
-    let fits = |mut action: Action| {
-        checks::column(table, column, rule, &action).is_ok()
-            && RowRecord::of(table, column, &mut action).is_ok()
-    };
-    action.is_ok_and(fits) && (!unique || checks::stays_unique(column, rule, key).unwrap_or(false))
-}
-
 /// What a column is: `character varying(120) not null unique`.
 fn describe(table: &Table, column: &Column) -> String {
     let mut what = column.type_name.clone();
@@ -258,17 +206,6 @@ pub fn mongodb(coverage: &Coverage) -> String {
     sections.into_iter().map(section).collect::<Vec<_>>().join("\n")
 }
 
-/// A path with a star for every name that a message does not show.
-pub(crate) fn spelled_path(path: &str) -> String {
-    let step = |step: &str| {
-        let name = step.trim_end_matches("[]");
-        let hidden = name.contains(['<', '>', '#', '*']);
-        let name = if hidden { "*" } else { name };
-        format!("{name}{}", "[]".repeat((step.len() - step.trim_end_matches("[]").len()) / 2))
-    };
-    path.split('.').map(step).collect::<Vec<_>>().join(".")
-}
-
 /// The sections that the keys lack, as far as a sample of them shows it.
 pub fn redis(coverage: &Coverage) -> String {
     let mut sections: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
@@ -295,28 +232,6 @@ pub fn redis(coverage: &Coverage) -> String {
         text.push(format!("[redis.{header}]\n{lines}"));
     }
     text.join("\n")
-}
-
-/// The pattern of keys of a shape: a star for what the shape hides.
-pub(crate) fn key_pattern(shape: &str) -> String {
-    let hidden = ["<…>", "<email>", "<binary>", "…", "#"];
-    let mut pattern = String::new();
-    let mut rest = shape;
-    while let Some(letter) = rest.chars().next() {
-        if let Some(tail) = hidden.iter().find_map(|word| rest.strip_prefix(word)) {
-            if !pattern.ends_with('*') || pattern.ends_with("\\*") {
-                pattern.push('*');
-            }
-            rest = tail;
-            continue;
-        }
-        if matches!(letter, '*' | '{' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-        rest = &rest[letter.len_utf8()..];
-    }
-    pattern
 }
 
 /// What no rule matches, also no placeholder.

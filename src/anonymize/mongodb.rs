@@ -1,39 +1,30 @@
 //! Rules laid over the collections of a MongoDB database.
 
-use super::Applied;
-use super::action::Action;
-use super::bson::{self, BsonRewriter};
-use super::bsonvalue::{ARRAY, OBJECT};
-use super::coverage::{Coverage, Entry, Verdict};
-use super::document::{Document, Naming, Ruling};
+use super::bson::BsonRewriter;
+use super::bsonvalue::{self, ARRAY, OBJECT};
+use super::coverage::{Coverage, Verdict};
+use super::document::Document;
 use super::listing;
 use super::mongodb_indexes as indexes;
+use super::mongodb_plan::{CollectionPlan, entry};
 pub use super::observer::PathObserver;
 use super::problems::Problems;
 use super::pseudonym::Key;
 use super::route::{Part, is_frequent};
 use super::rules::{PathRule, RuleSet};
-use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{self, Block, Cleared, Raw};
 use crate::pipeline::digest::document_length;
 use crate::pipeline::transform::BlockTransform;
-use crate::store::StoreKind;
+use crate::policy::Applied;
+use crate::policy::Permit;
 use crate::store::shape::Collection;
+use crate::terms::StoreKind;
 
 /// The rules of a database, by collection.
 pub struct MongodbPlan {
     pub(super) collections: Vec<CollectionPlan>,
     coverage: Coverage,
-}
-
-/// The rules of one collection.
-pub(crate) struct CollectionPlan {
-    pub(crate) name: String,
-    pub(crate) document: Option<Document>,
-    /// The paths of its unique indexes.
-    pub(crate) unique: Vec<Vec<String>>,
-    pub(crate) paths: Vec<PathRule>,
 }
 
 /// The names of the uppermost fields that MongoDB gives itself.
@@ -83,50 +74,6 @@ impl RuleSet {
         problems.finish()?;
         Ok(MongodbPlan { collections: plans, coverage })
     }
-}
-
-/// What is said about a path of a collection.
-pub(crate) fn entry(
-    collection: &str,
-    item: &str,
-    verdict: Verdict,
-    path: Option<&PathRule>,
-) -> Entry {
-    Entry {
-        store: StoreKind::Mongodb,
-        place: collection.to_owned(),
-        item: item.to_owned(),
-        verdict,
-        rule: path.map(|path| path.rule.to_string()),
-        at: path.map(|path| path.at.clone()),
-        starred: false,
-    }
-}
-
-/// What happens at a dotted path of an index, through arrays as well, and whether the names on
-/// the way stay.
-pub(super) fn action_at<'a>(document: &'a Document, path: &str) -> (Option<&'a Action>, bool) {
-    let layout = &document.layout;
-    let mut state = layout.automaton.start();
-    let mut ruling = Ruling::default();
-    let mut named = true;
-    for name in path.split('.') {
-        let (next, spelled) = layout.automaton.field(state, name.as_bytes());
-        if !spelled {
-            let naming = layout.naming(state, ruling);
-            let naming = naming.and_then(|path| document.names.get(path));
-            named &= !matches!(naming, Some(Naming::Mask(_)));
-        }
-        state = next;
-        ruling = layout.rule(state, (0, 0), ruling);
-        let element = layout.automaton.element(state);
-        ruling = layout.rule(element, (0, 0), ruling);
-        // An index path does not say where arrays are: follow elements where rules do.
-        if layout.automaton.on_the_way(element) {
-            state = element;
-        }
-    }
-    (ruling.path.and_then(|path| document.actions.get(path)), named)
 }
 
 impl MongodbPlan {
@@ -182,7 +129,7 @@ impl CollectionPlan {
         Ok(Box::new(DocumentTransform {
             collection: self.name.clone(),
             rewriter: BsonRewriter::new(document),
-            permit: Permit::ruled(&Applied(())),
+            permit: Permit::ruled(&Applied::by_the_rules()),
         }))
     }
 }
@@ -230,10 +177,10 @@ fn frequent(documents: &[u8], parts: &[Part]) -> bool {
 /// Whether a document has the field that `parts` lead to.
 fn has(input: &[u8], (start, end): (usize, usize), parts: &[Part]) -> bool {
     let Some((part, rest)) = parts.split_first() else { return true };
-    let Ok(end) = bson::document_end(input, start, end) else { return false };
+    let Ok(end) = bsonvalue::document_end(input, start, end) else { return false };
     let mut at = start + 4;
     while at < end - 1 {
-        let Ok(element) = bson::element(input, at, end - 1) else { return false };
+        let Ok(element) = bsonvalue::element(input, at, end - 1) else { return false };
         at = element.end;
         let here = match part {
             Part::Element(_) => true,

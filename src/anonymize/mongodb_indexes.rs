@@ -2,14 +2,39 @@
 //! they would refuse in the target is refused before the first document.
 
 use super::action::{Action, Masker, Outcome};
-use super::document::Document;
-use super::mongodb::action_at;
+use super::document::{Document, Naming, Ruling};
 use super::paths::Step;
 use super::rules::PathRule;
 use super::samples;
 use super::transformers::{Form, Wrote};
 use crate::error::{Error, Result};
 use crate::store::shape::{Collection, Need};
+
+/// What happens at a dotted path of an index, through arrays as well, and whether the names on
+/// the way stay.
+pub(super) fn action_at<'a>(document: &'a Document, path: &str) -> (Option<&'a Action>, bool) {
+    let layout = &document.layout;
+    let mut state = layout.automaton.start();
+    let mut ruling = Ruling::default();
+    let mut named = true;
+    for name in path.split('.') {
+        let (next, spelled) = layout.automaton.field(state, name.as_bytes());
+        if !spelled {
+            let naming = layout.naming(state, ruling);
+            let naming = naming.and_then(|path| document.names.get(path));
+            named &= !matches!(naming, Some(Naming::Mask(_)));
+        }
+        state = next;
+        ruling = layout.rule(state, (0, 0), ruling);
+        let element = layout.automaton.element(state);
+        ruling = layout.rule(element, (0, 0), ruling);
+        // An index path does not say where arrays are: follow elements where rules do.
+        if layout.automaton.on_the_way(element) {
+            state = element;
+        }
+    }
+    (ruling.path.and_then(|path| document.actions.get(path)), named)
+}
 
 /// Every document needs an `_id` of its own.
 pub(super) fn check_id(

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::action::Problem;
-use super::bson::{self, Element};
-use super::bsonvalue::{ARRAY, NULL, OBJECT, UNDEFINED};
+use super::bsonvalue::{self, ARRAY, Element, NULL, OBJECT, UNDEFINED};
 use super::coverage::{Coverage, Verdict};
 use super::document::{Document, Fate, MAX_DEPTH, Ruling};
 use super::listing::{NAMES, is_starred, of_action, of_naming};
-use super::mongodb::{CollectionPlan, entry};
+use super::mongodb_plan::{CollectionPlan, entry};
 use super::paths::push_name;
+use super::problem::Problem;
 use super::route::{HIDDEN, is_frequent, show_name};
 use crate::error::Result;
 use crate::pipeline::digest::document_length;
@@ -82,10 +81,10 @@ impl<'a> PathObserver<'a> {
         if stand.depth > MAX_DEPTH {
             return Err(Problem::Broken("it nests too deep"));
         }
-        let end = bson::document_end(input, start, end)?;
+        let end = bsonvalue::document_end(input, start, end)?;
         let mut at = start + 4;
         while at < end - 1 {
-            let element = bson::element(input, at, end - 1)?;
+            let element = bsonvalue::element(input, at, end - 1)?;
             at = element.end;
             let name = input.get(element.name.0..element.name.1).unwrap_or_default();
             match &self.plan.document {

@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::location::Location;
 use super::paths::PathPattern;
 use super::pattern::{Pattern, suggest};
 use super::problems::Problems;
-use super::registry::{self, Definition, Draws, ParameterKind, Uniqueness};
 use super::rules::{
-    By, JsonRule, Location, MongoSection, NameRule, OnError, PathRule, PostgresSection, RedisBody,
+    By, JsonRule, MongoSection, NameRule, OnError, PathRule, PostgresSection, RedisBody,
     RedisSection, Rule, Spec, TypeRules,
 };
+use super::transformers::{self, Definition, Draws, ParameterKind, Uniqueness};
 use super::transformers::{Effect, Literal};
 use crate::error::{Error, Result};
 use crate::pipeline::transform::KeyKind;
@@ -537,8 +538,8 @@ fn literal(value: &DeValue<'_>) -> Option<Literal> {
 
 /// The rule that a bare name is.
 fn spec(name: &str, at: &Location) -> Result<Spec> {
-    let Some((definition, preset)) = registry::find(name) else {
-        return Err(unknown(at, "transformer", name, registry::names()));
+    let Some((definition, preset)) = transformers::find(name) else {
+        return Err(unknown(at, "transformer", name, transformers::names()));
     };
     let preset = preset.map(|(key, value)| (key.to_owned(), Literal::Text(value.to_owned())));
     let literals: BTreeMap<String, Literal> = preset.into_iter().collect();

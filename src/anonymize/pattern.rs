@@ -1,6 +1,6 @@
 //! Patterns of names and of Redis keys.
 
-use super::rules::Location;
+use super::location::Location;
 
 /// A piece of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

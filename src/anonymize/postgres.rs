@@ -1,25 +1,28 @@
 //! Rules laid over the tables of a Postgres database.
 
-use super::action::{Action, Site};
-use super::coverage::{self, Coverage, Entry, Verdict};
-use super::missing;
+use super::action::Action;
+use super::arrays;
+use super::coverage::{Coverage, Entry, Verdict};
+use super::listing;
+use super::masker::Site;
 use super::pattern::suggest;
 use super::places;
 use super::postgres_checks as checks;
 use super::postgres_decide::{self as decide, Decided, Decisions, Section, Tables};
 use super::problems::Problems;
+use super::proposals;
 use super::pseudonym::Key;
 use super::rows::{Buffers, RowRecord, RowTransform, RuledColumn, mask_field};
-use super::rules::{NameRule, PostgresSection, Rule, RuleSet};
+use super::rules::{NameRule, PostgresSection, RuleSet};
 use super::transformers::Effect;
-use super::{Applied, arrays};
-use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Cleared, Raw};
 use crate::pipeline::copytext;
 use crate::pipeline::transform::BlockTransform;
-use crate::store::StoreKind;
+use crate::policy::Applied;
+use crate::policy::Permit;
 use crate::store::shape::{Column, Table};
+use crate::terms::StoreKind;
 
 /// The header of the rules for large objects, and their table in coverage.
 pub const LARGE_OBJECTS: &str = "pg_largeobject";
@@ -240,7 +243,7 @@ impl Planning<'_> {
             let Some(decided) = decision else {
                 if plan.open.is_empty() {
                     let place = (plan.name.clone(), column.name.clone());
-                    let proposal = missing::proposal(table, column, self.key);
+                    let proposal = proposals::proposal(table, column, self.key);
                     coverage.proposals.insert(place, proposal);
                 }
                 plan.open.push(index);
@@ -252,7 +255,7 @@ impl Planning<'_> {
             entry.starred = !decided.spelled;
             entry.at = Some(rule.at.clone());
             entry.rule = decided.follows.as_ref().map(|other| format!("follows {other}"));
-            coverage::of_rule(entry, &rule.rule, &mut coverage.entries);
+            listing::of_place(entry, &rule.rule, &mut coverage.entries);
             if rule.rule.is_undecided() {
                 plan.open.push(index);
             } else if let Some(Some(ruled)) = problems.note(self.ruled(index, column, rule)) {
@@ -326,7 +329,7 @@ impl PostgresPlan {
             return Err(Error::findings("no rule covers large objects")
                 .hint(format!("decide: [postgres.\"{LARGE_OBJECTS}\"] \"*\" = \"drop\"")));
         };
-        Ok(Box::new(LargeObjectTransform(decision, Permit::ruled(&Applied(())))))
+        Ok(Box::new(LargeObjectTransform(decision, Permit::ruled(&Applied::by_the_rules()))))
     }
 
     /// The same as `rules preview` shows it: with a sign for what is kept inside of the value.
@@ -417,12 +420,6 @@ impl BlockTransform for LargeObjectTransform {
             }
         })
     }
-}
-
-/// Whether a rule leaves a column as it is.
-pub(crate) fn is_keep(rule: &Rule) -> bool {
-    rule.spec().is_some_and(|spec| spec.definition.effect == Effect::Keep)
-        && matches!(rule, Rule::Use(_))
 }
 
 #[cfg(test)]

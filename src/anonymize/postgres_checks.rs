@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::action::{Action, Site};
+use super::action::Action;
 use super::coverage::Coverage;
-use super::postgres::is_keep;
+use super::masker::Site;
 use super::problems::Problems;
 use super::pseudonym::Key;
-use super::registry::Draws;
 use super::rules::{NameRule, OnError, Rule, Spec};
+use super::transformers::Draws;
 use super::transformers::{Effect, Form, Length};
 use crate::error::{Error, Result};
 use crate::store::shape::{BaseType, Column, Digits, ForeignKey, Spelling, Table};
@@ -329,4 +329,10 @@ pub(crate) fn constraints(tables: &[Table], decisions: &Decisions<'_>, coverage:
             }
         }
     }
+}
+
+/// Whether a rule leaves a column as it is.
+pub(crate) fn is_keep(rule: &Rule) -> bool {
+    rule.spec().is_some_and(|spec| spec.definition.effect == Effect::Keep)
+        && matches!(rule, Rule::Use(_))
 }

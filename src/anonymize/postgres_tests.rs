@@ -30,7 +30,7 @@ fn lines(text: &str, tables: &[Table]) -> Vec<usize> {
     let coverage = plan(text, tables).unwrap().coverage();
     coverage.entries.iter().map(|entry| entry.at.as_ref().map_or(0, Location::line)).collect()
 }
-use crate::anonymize::rules::Location;
+use crate::anonymize::location::Location;
 
 #[test]
 fn the_most_specific_rule_decides_per_column_across_sections() {

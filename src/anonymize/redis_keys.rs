@@ -1,13 +1,14 @@
 //! The transform of a Redis index: key by key, element by element, name by name.
 
-use super::action::{Action, Masker, Outcome, Problem};
+use super::action::{Action, Masker, Outcome};
 use super::pattern::bare_shape;
-use super::redis::{Body, Field, Name, Section, Type, find, kind_word, told, type_index};
+use super::problem::Problem;
 use super::redis_masks::{begin_record, mask, masked_score, own_record, respell};
+use super::redis_plan::{Body, Field, Name, Section, Type, find, kind_word, told, type_index};
 use super::transformers::{Form, Mismatch};
-use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::transform::{ElementVerdict, KeyKind, KeyTransform, KeyVerdict, Part};
+use crate::policy::Permit;
 
 pub(super) struct RedisTransform {
     sections: Vec<Section>,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::action::{Masker, Outcome};
-use super::redis::Field;
+use super::redis_plan::Field;
 use super::transformers::{Form, Mismatch};
 
 /// Tells a record apart that no other field does: by the key, the stream's entry, and the field,

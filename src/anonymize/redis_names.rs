@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::location::Location;
 use super::pattern::Pattern;
-use super::registry;
-use super::rules::{Location, NameRule, OnError, RedisBody, RedisSection, Rule, Spec, TypeRules};
+use super::rules::{NameRule, OnError, RedisBody, RedisSection, Rule, Spec, TypeRules};
+use super::transformers;
 use super::transformers::Effect;
 use crate::pipeline::transform::KeyKind;
 
@@ -57,7 +58,7 @@ fn said(spec: &Spec) -> Decision {
 
 /// What becomes of names whose values are replaced as a whole.
 fn hash(at: &Location) -> Decision {
-    let Some((definition, _)) = registry::find("hash") else { return Decision::Undecided };
+    let Some((definition, _)) = transformers::find("hash") else { return Decision::Undecided };
     Decision::Use(Spec {
         definition,
         literals: BTreeMap::new(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::coverage::{Coverage, Entry, Verdict};
-use super::redis::{Body, RedisPlan, find, kind_word, told, type_index};
+use super::redis_plan::{Body, RedisPlan, find, kind_word, told, type_index};
 use crate::pipeline::transform::KeyKind;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// Collects which keys there are and what the rules say about each kind of them.
 pub struct KeyObserver<'a> {

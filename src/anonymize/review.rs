@@ -10,9 +10,10 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::coverage::{Coverage, Entry, toml_text};
+use super::coverage::{Coverage, Entry};
+use super::paste::toml_text;
 use crate::error::{Error, OrFail, Result};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// The file's name in the rules folder.
 pub const FILE: &str = "reviewed.toml";

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::action::{Action, Masker, Outcome};
 use super::masker::Rivals;
-use super::mongodb::{MongodbPlan, action_at};
+use super::mongodb::MongodbPlan;
+use super::mongodb_indexes::action_at;
 use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
 use super::transformers::Form;

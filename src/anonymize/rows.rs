@@ -4,16 +4,17 @@
 //! between two changed fields are copied in one piece, across rows too, and after the last
 //! ruled column of a row the scan jumps to its end.
 
-use super::Applied;
-use super::action::{Action, Masker, Problem};
+use super::action::{Action, Masker};
 use super::arrays::{self, ArrayRewriter, Kind, Made};
 use super::pattern::suggest;
+use super::problem::Problem;
 use super::route::{Part, is_frequent, json_has};
-use crate::config::policy::Permit;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{self, Block, Cleared, Raw};
 use crate::pipeline::copytext;
 use crate::pipeline::transform::BlockTransform;
+use crate::policy::Applied;
+use crate::policy::Permit;
 use crate::store::shape::{Column, Table};
 
 /// A column that a rule changes.
@@ -124,7 +125,7 @@ impl Buffers {
 impl RowTransform {
     /// For a table of so many columns, of which these are changed.
     pub(crate) fn new(table: String, columns: usize, ruled: Vec<RuledColumn>) -> Self {
-        let permit = Permit::ruled(&Applied(()));
+        let permit = Permit::ruled(&Applied::by_the_rules());
         let records = ruled.iter().filter_map(|ruled| ruled.record.as_ref());
         let told_by = records.map(RowRecord::last).max();
         let buffers = Buffers::new();

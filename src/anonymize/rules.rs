@@ -2,53 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
-use super::Applied;
-use super::link;
-use super::parse::File;
+use super::location::Location;
 use super::paths::PathPattern;
 use super::pattern::Pattern;
-use super::problems::Problems;
-use super::registry::Definition;
+use super::transformers::Definition;
 use super::transformers::{Arguments, Literal, Transformer};
-use crate::config::policy::StructurePermit;
-use crate::error::{Error, OrFail, Result};
-use crate::store::StoreKind;
-
-/// A line of a rule file; prints as `people.toml:12`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Location {
-    file: Arc<str>,
-    line: usize,
-}
-
-impl Location {
-    /// A line, from 1 on, of a file named relative to the rules folder.
-    pub fn new(file: &str, line: usize) -> Self {
-        Self { file: file.into(), line }
-    }
-
-    /// The file, relative to the rules folder.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// The line, from 1 on.
-    pub fn line(&self) -> usize {
-        self.line
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
+use crate::error::{Error, Result};
+use crate::policy::Applied;
+use crate::policy::StructurePermit;
+use crate::terms::StoreKind;
 
 /// What happens when a transformer cannot handle a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -168,7 +131,7 @@ pub(crate) struct Spec {
     pub(crate) literals: BTreeMap<String, Literal>,
     pub(crate) link: Option<String>,
     pub(crate) by: Option<By>,
-    /// After [`link::unite`]: whether any place of the link asks for it.
+    /// After [`unite`](super::link::unite): whether any place of the link asks for it.
     pub(crate) unique: bool,
     pub(crate) on_error: OnError,
     pub(crate) at: Location,
@@ -296,72 +259,12 @@ pub struct RuleSet {
     pub(crate) redis: Vec<RedisSection>,
     /// `[redis.":functions"] action = "keep"`: where it stands.
     pub(crate) keep_functions: Option<Location>,
-    pub(crate) links: link::Links,
-    digest: String,
-    files: usize,
+    pub(crate) links: BTreeMap<String, Spec>,
+    pub(super) digest: String,
+    pub(super) files: usize,
 }
 
 impl RuleSet {
-    /// Reads all `*.toml` files of `folder` but `reviewed.toml`, in the order of their names. An empty folder gives
-    /// an empty rule set, which covers nothing.
-    pub fn load(folder: &Path) -> Result<Self> {
-        let unread = || format!("the rules folder {} cannot be read", folder.display());
-        let mut paths: Vec<PathBuf> = Vec::new();
-        for entry in fs::read_dir(folder).or_usage(unread)? {
-            let path = entry.or_usage(unread)?.path();
-            let is_rules = path.extension().is_some_and(|extension| extension == "toml")
-                && path.file_name().is_none_or(|name| name != super::review::FILE);
-            if is_rules && path.is_file() {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        let mut files = Vec::with_capacity(paths.len());
-        for path in paths {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let text = fs::read_to_string(&path)
-                .or_usage(|| format!("the rule file {} cannot be read", path.display()))?;
-            files.push((name, text));
-        }
-        Self::parse(&files)
-    }
-
-    /// Reads files given as (name, text), in the order in which they are given.
-    pub fn parse(files: &[(String, String)]) -> Result<Self> {
-        let mut hash = Sha256::new();
-        let mut rules = Self {
-            postgres: Vec::new(),
-            mongodb: Vec::new(),
-            redis: Vec::new(),
-            keep_functions: None,
-            links: link::Links::default(),
-            digest: String::new(),
-            files: files.len(),
-        };
-        let mut problems = Problems::default();
-        for (name, text) in files {
-            // Lengths keep apart what the boundary between two files would blur.
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name.as_bytes());
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text.as_bytes());
-            let file = File::parse(name, text, &mut problems);
-            rules.keep_functions = rules.keep_functions.or(file.keep_functions);
-            rules.postgres.extend(file.postgres);
-            rules.mongodb.extend(file.mongodb);
-            rules.redis.extend(file.redis);
-        }
-        let mut digest = Vec::new();
-        super::pseudonym::hex(&hash.finalize(), &mut digest);
-        rules.digest = String::from_utf8_lossy(&digest).into_owned();
-        rules.links = link::unite(&mut rules, &mut problems);
-        rules.visit(&mut |spec| {
-            problems.note(spec.build(None).map(drop));
-        });
-        problems.finish()?;
-        Ok(rules)
-    }
-
     /// SHA-256 of the files' names and texts, in name order; 64 hex digits.
     pub fn digest(&self) -> String {
         self.digest.clone()
@@ -371,7 +274,7 @@ impl RuleSet {
     /// options, indexes, the settings of a database. Rows, documents and keys get theirs from the
     /// transforms.
     pub fn permit_for_structure(&self) -> StructurePermit {
-        StructurePermit::ruled(&Applied(()))
+        StructurePermit::ruled(&Applied::by_the_rules())
     }
 
     /// How many files there are.

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::anonymize::testing::{told, try_rules};
 use crate::error::Kind;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::location::Location;
 use super::pattern::Piece;
 use super::postgres::LARGE_OBJECTS;
 use super::postgres_types::type_key;
-use super::redis::kind_word;
-use super::rules::{
-    Location, NameRule, PathRule, PostgresSection, RedisBody, RedisSection, Rule, RuleSet,
-};
+use super::redis_plan::kind_word;
+use super::rules::{NameRule, PathRule, PostgresSection, RedisBody, RedisSection, Rule, RuleSet};
 
 /// The most warnings that are told one by one.
 const TOLD: usize = 50;

@@ -1,9 +1,9 @@
 //! `pfdata completions SHELL`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{App, Cli, Outcome};
+use super::app::{App, Outcome};
 use crate::error::Result;
 
 /// Flags of `completions`.
@@ -13,10 +13,10 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-/// Runs it.
-pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
+/// Prints the script that completes `command` in a shell.
+pub(super) fn run(app: &App, arguments: &Arguments, mut command: Command) -> Result<Outcome> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "pfdata", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "pfdata", &mut script);
     app.printer.answer(&String::from_utf8_lossy(&script))?;
     Ok(Outcome::Done)
 }

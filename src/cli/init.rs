@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::error::{Error, Result};
 use crate::job::reclassify;
 

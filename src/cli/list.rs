@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::error::Result;
 use crate::job::{classes, repositories};
 use crate::output::table::Table;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use super::{App, Cli, Outcome};
+use super::app::{App, Outcome};
 use crate::error::{OrFail, Result};
 
 /// Flags of `man`.
@@ -15,11 +15,11 @@ pub(super) struct Arguments {
     out: PathBuf,
 }
 
-/// Runs it.
-pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
+/// Writes a page for `command` and one for each of its subcommands.
+pub(super) fn run(app: &App, arguments: &Arguments, command: Command) -> Result<Outcome> {
     let folder = &arguments.out;
     std::fs::create_dir_all(folder)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+        .and_then(|()| clap_mangen::generate_to(command, folder))
         .or_fail(|| format!("cannot write man pages to `{}`", folder.display()))?;
     app.printer.note(&format!("man pages are in {}", folder.display()));
     Ok(Outcome::Done)

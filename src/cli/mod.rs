@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each flags → plan → confirm → job → print.
 
+mod app;
 mod check;
 mod completions;
 mod config;
@@ -20,17 +21,16 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, Environment, policy::Class};
+use app::{App, Outcome};
+
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::hardening;
 use crate::job::Run;
 use crate::job::stop::{Stop, interrupted};
 use crate::output::logging::{self, LogFormat};
-use crate::output::progress::Display;
-use crate::output::{Color, Printer, confirm};
-use crate::store::StoreKind;
+use crate::output::{Color, Printer};
 
 const EXAMPLES: &str = "Examples:
   pfdata snapshot production                  an anonymized snapshot of production
@@ -132,22 +132,6 @@ enum Command {
     Unbuilt(unbuilt::Command),
 }
 
-/// How a command ended, when it did not fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// 0.
-    Done,
-    /// 4: it found something and has said what.
-    Findings,
-}
-
-/// What every command gets.
-struct App {
-    printer: Printer,
-    config_dir: PathBuf,
-    run: Run,
-}
-
 /// Runs the process: everything but the exit itself.
 pub fn main() -> ExitCode {
     // Before anything is read; what came of it is told once it is known how.
@@ -247,79 +231,10 @@ async fn dispatch(app: &App, command: Command) -> Result<Outcome> {
         Command::Check(arguments) => check::run(app, arguments).await,
         Command::Status(arguments) => status::run(app, &arguments).await,
         Command::Config(arguments) => config::run(app, &arguments),
-        Command::Completions(arguments) => completions::run(app, &arguments),
-        Command::Man(arguments) => man::run(app, &arguments),
+        Command::Completions(arguments) => completions::run(app, &arguments, Cli::command()),
+        Command::Man(arguments) => man::run(app, &arguments, Cli::command()),
         Command::Unbuilt(command) => command.run(),
     }
-}
-
-impl App {
-    /// The configuration, with overrides for the environment acted on.
-    fn config(&self, target: Option<&str>) -> Result<Config> {
-        Config::load(&self.config_dir, target)
-    }
-
-    /// The configuration and the environment acted on: the one named, else `PFDATA_ENV`, else
-    /// development. One that was not named must not be live.
-    fn environment(&self, named: Option<&str>) -> Result<(Config, Environment)> {
-        let fallback = std::env::var("PFDATA_ENV").ok().filter(|name| !name.is_empty());
-        let name =
-            named.map(str::to_owned).or(fallback).unwrap_or_else(|| "development".to_owned());
-        let config = self.config(Some(&name))?;
-        let environment = config.environment(&name)?;
-        if named.is_none() && environment.class == Class::Live {
-            return Err(Error::refused(format!(
-                "`{}` is live and was not named",
-                environment.name
-            ))
-            .hint("name it on the command line"));
-        }
-        Ok((config, environment))
-    }
-
-    /// Makes sure that `environment` is meant; `given` may be one of its short names. Waits for a
-    /// terminal on a thread of its own, so that signals are heard meanwhile.
-    async fn confirm(
-        &self,
-        environment: &str,
-        given: Option<&str>,
-        what: &'static str,
-    ) -> Result<()> {
-        let config = self.config(None)?;
-        let given = given.map(|name| config.resolve_name(name).unwrap_or_else(|_| name.to_owned()));
-        let (printer, environment) = (self.printer, environment.to_owned());
-        crate::job::blocking(move || {
-            confirm::environment(&printer, &environment, given.as_deref(), what)
-        })
-        .await
-    }
-
-    /// Shows progress while a job runs.
-    fn display(&self) -> Display {
-        Display::start(&self.printer, &self.run.progress)
-    }
-}
-
-/// `--store postgres,redis,mongodb`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum StoreArg {
-    Postgres,
-    Redis,
-    Mongodb,
-}
-
-impl From<StoreArg> for StoreKind {
-    fn from(store: StoreArg) -> Self {
-        match store {
-            StoreArg::Postgres => Self::Postgres,
-            StoreArg::Redis => Self::Redis,
-            StoreArg::Mongodb => Self::Mongodb,
-        }
-    }
-}
-
-fn stores(given: &[StoreArg]) -> Option<Vec<StoreKind>> {
-    (!given.is_empty()).then(|| given.iter().map(|store| (*store).into()).collect())
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{App, Outcome, StoreArg, stores};
+use super::app::{App, Outcome, StoreArg, stores};
 use crate::error::{Error, Result};
+use crate::job::load::Request;
 use crate::job::load::execute::{self, wording};
-use crate::job::load::plan::{self, LoadPlan, Request};
+use crate::job::load::plan::{self, LoadPlan};
 use crate::job::load::{Summary, Verify, guard};
 use crate::output::{count, duration};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// Flags of `refresh`.
 #[derive(Debug, Args)]

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use super::app::{App, Outcome};
 use super::refresh::{LoadFlags, carry_out};
-use super::{App, Outcome};
 use crate::error::{Error, Result};
 use crate::job::load::plan;
 

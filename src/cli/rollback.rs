@@ -2,10 +2,11 @@
 
 use clap::Args;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::error::Result;
+use crate::job::history::Command;
 use crate::job::load::execute::wording;
-use crate::job::load::{Command, guard, plan, rollback};
+use crate::job::load::{Request, guard, rollback};
 
 /// Flags of `rollback`.
 #[derive(Debug, Args)]
@@ -31,10 +32,10 @@ pub(super) struct Arguments {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (config, environment) = app.environment(arguments.environment.as_deref())?;
     let name = environment.name.clone();
-    let request = plan::Request {
+    let request = Request {
         rollback_ready: arguments.rollback_ready,
         discard_target: arguments.discard_target,
-        ..plan::Request::default()
+        ..Request::default()
     };
     let unknown = guard::configured_apart(&config, &environment, &environment.stores()).await?;
     let mut plan = rollback::plan(environment, &request).await?;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::anonymize::coverage::Entry;
-use crate::anonymize::registry::{self, Definition};
+use crate::anonymize::transformers::{self, Definition};
 use crate::anonymize::{Coverage, Verdict};
 use crate::config::JobKind;
 use crate::error::{Error, Result};
@@ -300,9 +300,9 @@ impl From<&'static Definition> for Transformer {
 
 fn list(app: &App, name: Option<&str>) -> Result<Outcome> {
     let chosen: Vec<&'static Definition> = match name {
-        None => registry::list().iter().collect(),
+        None => transformers::list().iter().collect(),
         Some(name) => {
-            vec![registry::find(name).map(|(definition, _)| definition).ok_or_else(|| {
+            vec![transformers::find(name).map(|(definition, _)| definition).ok_or_else(|| {
                 Error::not_found(format!("there is no transformer `{name}`"))
                     .hint("`pfdata rules list` shows all")
             })?]

@@ -3,13 +3,13 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::error::Result;
 use crate::job::{classes, repositories};
 use crate::output::table::Table;
 use crate::output::{bytes, count};
 use crate::repository::manifest::Manifest;
-use crate::store::Level;
+use crate::terms::Level;
 
 /// Flags of `show`.
 #[derive(Debug, Args)]

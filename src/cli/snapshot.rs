@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::{App, Outcome, StoreArg, stores};
-use crate::config::Compression;
-use crate::config::policy::Class;
+use super::app::{App, Outcome, StoreArg, stores};
 use crate::error::{Error, Result};
 use crate::job::load::guard;
 use crate::job::snapshot::{self, Request, Summary};
 use crate::output::{bytes, count, duration};
+use crate::pipeline::codec::Compression;
+use crate::policy::Class;
 
 /// Flags of `snapshot`.
 #[derive(Debug, Args)]

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::config::Environment;
-use crate::config::policy::Class;
 use crate::error::Result;
 use crate::job::classes::{self, Known};
-use crate::job::{load, repositories};
+use crate::job::{history, repositories};
 use crate::output::table::Table;
+use crate::policy::Class;
 use crate::repository::Repository;
 use crate::repository::lease::Lease;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// Flags of `status`.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ struct Row {
     protected: bool,
     stores: Vec<&'static str>,
     newest_snapshot: Option<Newest>,
-    holds: BTreeMap<StoreKind, load::Holds>,
+    holds: BTreeMap<StoreKind, history::Holds>,
     running: Vec<String>,
     crashed: Vec<Crash>,
     /// The stores of an environment below `live` that hold real data.
@@ -146,13 +146,13 @@ fn row(
 /// What the leases and journals of an environment tell.
 fn look(row: &mut Row, environment: &Environment, main: &Repository) -> Result<()> {
     let journals = repositories::journals(environment, main)?;
-    row.holds = load::holds(&journals)?;
+    row.holds = history::holds(&journals)?;
     if environment.class != Class::Live {
         row.raw = Known::read(environment)?.raw(environment);
     }
     let running = Lease::holders(main.root(), &row.environment)?;
     row.running = running.iter().map(crate::repository::process::Holder::describe).collect();
-    for crashed in load::crashed(&journals)? {
+    for crashed in history::crashed(&journals)? {
         row.crashed.push(Crash {
             job: crashed.journal.job().to_owned(),
             command: crashed.record.command.word(),
@@ -232,7 +232,7 @@ fn text(rows: &[Row]) -> String {
     text
 }
 
-fn held(holds: &BTreeMap<StoreKind, load::Holds>) -> String {
+fn held(holds: &BTreeMap<StoreKind, history::Holds>) -> String {
     let mut ids: Vec<&str> = holds.values().filter_map(|held| held.snapshot.as_deref()).collect();
     ids.sort_unstable();
     ids.dedup();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Subcommand;
 
-use super::Outcome;
+use super::app::Outcome;
 use crate::error::{Error, Result};
 
 /// Each takes anything, so that what is refused is the command and not one of its flags.

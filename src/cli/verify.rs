@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{App, Outcome};
+use super::app::{App, Outcome};
 use crate::error::{Error, Result};
 use crate::job::verify::{self, Report};
 use crate::job::{classes, repositories};

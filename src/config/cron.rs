@@ -1,5 +1,7 @@
 //! Cron expressions: five fields, checked when the configuration is loaded.
 
+use super::reader::Reader;
+use crate::error::Result;
 use std::fmt;
 
 /// What a schedule looks like, for messages.
@@ -94,6 +96,16 @@ fn parse_field(
         (first..=last).step_by(step).for_each(|value| bits |= 1 << value);
     }
     Ok(bits)
+}
+
+/// A cron expression at `path`.
+pub(crate) fn at(reader: Reader<'_>, path: &str) -> Result<Option<Cron>> {
+    let Some(text) = reader.parsed(path, CRON, |text| Some(text.to_owned()))? else {
+        return Ok(None);
+    };
+    Cron::parse(&text)
+        .map(Some)
+        .map_err(|why| reader.wrong(path, CRON).because(why).hint("for example `30 5 * * mon-fri`"))
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::cron::{CRON, Cron};
+use super::cron::{self, Cron};
 use super::reader::Reader;
 use super::sets::{self, SetOptions};
 use super::{repository, units};
 use crate::error::{Error, Result};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// Everything of the `data` block that holds no secret. Secrets and repositories are read by
 /// methods of [`Environment`](super::Environment) when they are used.
@@ -214,9 +214,9 @@ impl Data {
                 rpo: reader.duration("data.objectives.rpo")?,
             },
             schedules: Schedules {
-                retention: cron(reader, "data.schedules.retention")?,
-                verify: cron(reader, "data.schedules.verify")?,
-                drill: cron(reader, "data.schedules.drill")?,
+                retention: cron::at(reader, "data.schedules.retention")?,
+                verify: cron::at(reader, "data.schedules.verify")?,
+                drill: cron::at(reader, "data.schedules.drill")?,
             },
         })
     }
@@ -260,7 +260,7 @@ impl Refresh {
         };
         Ok(Self {
             from: read_from(reader)?,
-            schedule: cron(reader, "data.refresh.schedule")?,
+            schedule: cron::at(reader, "data.refresh.schedule")?,
             max_age: reader.duration("data.refresh.max_age")?,
             mode: reader.word("data.refresh.mode", &modes)?.unwrap_or(Mode::Auto),
             migrate: reader.flag("data.refresh.migrate")?,
@@ -302,14 +302,4 @@ fn read_keep_previous(reader: Reader<'_>) -> Result<KeepPrevious> {
     let parse = |text: &str| units::parse_duration(text).filter(|time| !time.is_zero());
     let time = reader.parsed(path, &expected, parse)?;
     Ok(time.map_or(KeepPrevious::UntilNextJob, KeepPrevious::For))
-}
-
-/// A cron expression at `path`.
-pub(crate) fn cron(reader: Reader<'_>, path: &str) -> Result<Option<Cron>> {
-    let Some(text) = reader.parsed(path, CRON, |text| Some(text.to_owned()))? else {
-        return Ok(None);
-    };
-    Cron::parse(&text)
-        .map(Some)
-        .map_err(|why| reader.wrong(path, CRON).because(why).hint("for example `30 5 * * mon-fri`"))
 }

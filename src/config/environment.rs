@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::data::Data;
 use super::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use super::layers::Loaded;
-use super::policy::Class;
 use super::reader::Reader;
 use super::repository::{self, RepositoryLocation};
 use super::secret::Secret;
 use super::sets::{PREVIOUS, RAW, SetSettings};
+use super::shared::{Config, Shared};
 use super::strength;
 use super::unbuilt::{self, JobKind};
-use super::{Config, Shared};
 use super::{known, store_mongodb, store_postgres, store_redis};
 use crate::error::{Error, Result};
-use crate::store::StoreKind;
+use crate::policy::Class;
+use crate::terms::StoreKind;
 
 /// The folder of rules where none is configured.
 const RULES: &str = "anonymizers";
@@ -315,6 +315,6 @@ impl Environment {
     /// # Errors
     /// Exit 2 naming file and key.
     pub fn refuse_unbuilt(&self, job: JobKind, set: Option<&str>) -> Result<()> {
-        unbuilt::refuse(self, self.stores.reader(), job, set)
+        unbuilt::refuse(&self.data, self.stores.reader(), job, set)
     }
 }

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::document::{Content, Document, Node, Source};
 use super::interpolate::{Context, Variables};
+use super::keys;
 use super::known::{self, Kind, folded};
 use super::origin::{Layer, Origin};
 use super::outside::read_text;
-use super::withheld::Withheld;
 use super::{dotenv, names};
 use crate::error::{Error, OrFail, Result};
 
@@ -124,7 +124,8 @@ pub(crate) fn load(
         loaded.push(Loaded { name: name.clone(), file, own_data, tree, context });
     }
     // The command of one environment is not to see the key of another.
-    let withheld = Arc::new(Withheld::of(&loaded));
+    let blocks = loaded.iter().filter_map(|one| Some((one.tree.at("data")?, &one.context)));
+    let withheld = Arc::new(keys::withheld(blocks));
     for loaded in &mut loaded {
         loaded.context.withheld = Arc::clone(&withheld);
     }

@@ -10,7 +10,6 @@
 //! block; `overlay`, `address`, `wire` and `store_*` make endpoints of the `database` block.
 
 mod address;
-pub mod compression;
 pub mod cron;
 pub mod data;
 mod document;
@@ -18,18 +17,19 @@ mod dotenv;
 pub mod endpoint;
 mod environment;
 mod interpolate;
+mod keys;
 mod known;
 mod layers;
 mod names;
 mod origin;
 mod outside;
 mod overlay;
-pub mod policy;
 mod reader;
 mod redact;
 pub mod repository;
 pub mod secret;
 pub mod sets;
+mod shared;
 mod show;
 mod store_mongodb;
 mod store_postgres;
@@ -43,45 +43,23 @@ mod wire;
 mod withheld;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use compression::Compression;
 pub use cron::Cron;
 pub use data::{Data, KeepPrevious, Treatment};
 pub use environment::{Environment, Stores};
 pub use origin::Origin;
 pub use repository::RepositoryLocation;
 pub use sets::{Retention, SetOptions, SetSettings, default_jobs};
+pub use shared::Config;
 pub use show::Shown;
 pub use unbuilt::JobKind;
 
-use layers::{Folders, Loaded};
+use layers::Folders;
+pub(crate) use shared::Shared;
 
 use crate::error::{Error, Result};
-
-/// The configuration folder, read and checked.
-#[derive(Clone)]
-pub struct Config {
-    shared: Arc<Shared>,
-}
-
-/// What an [`Environment`] keeps of its configuration.
-pub(crate) struct Shared {
-    folders: Folders,
-    environments: Vec<Loaded>,
-}
-
-impl fmt::Debug for Config {
-    /// Names only: the values may be secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("folder", &self.shared.folders.config)
-            .field("environments", &self.environments())
-            .finish()
-    }
-}
 
 impl Config {
     /// Reads `folder` with the environment of this process. `target` is the environment acted on,

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::compression::{COMPRESSION, Compression};
-use super::cron::Cron;
-use super::data::cron;
+use super::cron::{self, Cron};
 use super::names;
 use super::reader::Reader;
 use super::repository::{self, RepositoryLocation};
 use crate::error::{Error, Result};
+use crate::pipeline::codec::{COMPRESSION, Compression};
 
 /// The set of unmasked snapshots, there without being configured.
 pub const RAW: &str = "raw";
@@ -124,7 +123,7 @@ fn read_set(reader: Reader<'_>, name: &str) -> Result<SetOptions> {
         name: name.to_owned(),
         anonymize,
         reviewed_only,
-        schedule: cron(reader, &at("schedule"))?,
+        schedule: cron::at(reader, &at("schedule"))?,
         jobs: jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or_else(default_jobs),
         compression: compression.unwrap_or_default(),
         from_replica: reader.flag(&at("from_replica"))?.unwrap_or(false),

@@ -3,7 +3,6 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::compression::Compression;
 use super::document::{Content, Node, join};
 use super::known;
 use super::layers::Loaded;
@@ -12,7 +11,8 @@ use super::overlay::CONNECT_TIMEOUT;
 use super::redact;
 use super::sets::{ANONYMIZED, RAW, default_jobs};
 use super::store_postgres;
-use crate::store::StoreKind;
+use crate::pipeline::codec::Compression;
+use crate::terms::StoreKind;
 
 /// A value as it may be shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]

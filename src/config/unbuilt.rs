@@ -1,8 +1,7 @@
 //! Keys of the contract that this version reads and checks but does not honour yet. A job that
 //! would have to is refused: nothing is ignored silently.
 
-use super::data::{Mode, Uncovered};
-use super::environment::Environment;
+use super::data::{Data, Mode, Uncovered};
 use super::reader::Reader;
 use crate::error::{Error, Result};
 
@@ -27,26 +26,20 @@ pub enum JobKind {
 
 /// Refuses the first key that `job` would have to honour.
 pub(crate) fn refuse(
-    environment: &Environment,
+    data: &Data,
     reader: Reader<'_>,
     job: JobKind,
     set: Option<&str>,
 ) -> Result<()> {
-    match unbuilt(environment, reader, job, set).first() {
+    match unbuilt(data, reader, job, set).first() {
         Some(path) => Err(Error::not_built(format!("{}: `{path}`", reader.origin(path)))
             .hint("this version would not honour it; take it out to go on without it")),
         None => Ok(()),
     }
 }
 
-fn unbuilt(
-    environment: &Environment,
-    reader: Reader<'_>,
-    job: JobKind,
-    set: Option<&str>,
-) -> Vec<String> {
+fn unbuilt(data: &Data, reader: Reader<'_>, job: JobKind, set: Option<&str>) -> Vec<String> {
     use JobKind::{Read, Refresh, Restore, Rollback, Rules, Seed, Snapshot};
-    let data = &environment.data;
     let mut paths = Vec::new();
     let mut add = |path: &str, set: bool| {
         if set {

@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::{repositories, rules};
 use crate::config::Environment;
-use crate::config::policy::Class;
 use crate::error::{Error, Kind, Result};
+use crate::policy::Class;
 use crate::repository::names;
 use crate::store::finding::Finding;
-use crate::store::{StoreKind, mongodb, postgres, redis};
+use crate::store::{mongodb, postgres, redis};
+use crate::terms::StoreKind;
 
 /// A finding and where it was made.
 #[derive(Debug, Clone, Serialize)]

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::load::Holds;
+use super::history::Holds;
 use super::repositories::{self, Shelf};
-use crate::config::policy::{self, Class, Clearance};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Kind, Result};
+use crate::policy::{self, Class, Clearance};
 use crate::repository::Stored;
 use crate::repository::class::ClassRecord;
 use crate::repository::manifest::Manifest;
-use crate::store::{Identity, StoreKind};
+use crate::terms::{Identity, StoreKind};
 
 /// One thing that was said of an environment's class.
 struct Said<'a> {
@@ -225,7 +225,7 @@ impl Known {
     pub fn read(environment: &Environment) -> Result<Self> {
         let shelf = repositories::shelf(&environment.config())?;
         let holds = match repositories::open_main(environment, false) {
-            Ok(main) => super::load::holds(&repositories::journals(environment, &main)?)?,
+            Ok(main) => super::history::holds(&repositories::journals(environment, &main)?)?,
             Err(error) if error.kind() == Kind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error),
         };

@@ -12,14 +12,15 @@ use tokio::sync::mpsc;
 
 use super::rules;
 use crate::anonymize::mongodb::MongodbPlan;
-use crate::anonymize::redis::functions_left_out;
+use crate::anonymize::redis_plan::functions_left_out;
 use crate::anonymize::{Coverage, Key, Reviewed, RuleSet, missing, review};
 use crate::config::Environment;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Raw};
-use crate::store::StoreKind;
+use crate::store::mongodb::options::SourceOptions;
 use crate::store::mongodb::source as mongodb;
 use crate::store::redis;
+use crate::terms::StoreKind;
 
 /// How many documents of a collection and how many keys `rules check` looks at.
 const SAMPLE: usize = 2_000;
@@ -138,7 +139,7 @@ async fn check_mongodb(
     key: &Key,
 ) -> Result<(Coverage, BTreeSet<String>)> {
     let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
-    let source = mongodb::Source::open(&endpoint, mongodb::SourceOptions::default()).await?;
+    let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
     let plan = rules.mongodb(&shapes, key)?;
     let mut coverage = plan.coverage();
@@ -312,7 +313,7 @@ async fn preview_mongodb(
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
     let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
-    let source = mongodb::Source::open(&endpoint, mongodb::SourceOptions::default()).await?;
+    let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
     let plan = rules.mongodb(&shapes, key)?;
     for (at, position) in positions.into_iter().enumerate().filter(|(_, at)| *at < shapes.len()) {

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod classes;
 pub mod coverage;
+pub mod history;
 pub mod journal;
 pub mod load;
 pub mod reclassify;
@@ -21,7 +22,7 @@ use serde::Serialize;
 use crate::config::Environment;
 use crate::error::{Error, OrFail, Result};
 use crate::pipeline::progress::Progress;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 use stop::Stop;
 
 /// What manifests and facts say of who wrote them.

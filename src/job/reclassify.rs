@@ -7,17 +7,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::classes::{self, Known};
+use super::history;
 use super::load::guard;
 use super::repositories;
-use super::{Plan, Run, load};
+use super::{Plan, Run};
 use crate::config::Environment;
-use crate::config::policy::{Class, Clearance};
 use crate::error::{Error, Kind, Result};
+use crate::policy::{Class, Clearance};
 use crate::repository::Repository;
 use crate::repository::class::ClassRecord;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
-use crate::store::Identity;
+use crate::terms::Identity;
 
 /// A change that is decided on.
 pub struct ReclassifyPlan {
@@ -152,7 +153,7 @@ pub async fn execute(plan: ReclassifyPlan, run: &Run) -> Result<Summary> {
     let by = format!("{} on {}", user(), holder.host);
     let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
     let journals = repositories::journals(environment, &main)?;
-    load::refuse_half_swapped(&journals, &environment.name)?;
+    history::refuse_half_swapped(&journals, &environment.name)?;
     let known = Known::read(environment)?;
     let identities = judge(environment, &known).await?;
     let (places, remarks) = targets(environment)?;

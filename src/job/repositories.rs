@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::journal::Journals;
-use crate::config::policy::Class;
 use crate::config::sets::RAW;
 use crate::config::{Config, Environment, RepositoryLocation};
 use crate::error::{Error, Kind, Result};
+use crate::policy::Class;
 use crate::repository::class::ClassRecord;
 use crate::repository::id::SnapshotRef;
 use crate::repository::{Repository, Stored, Unreadable, resolve};

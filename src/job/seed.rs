@@ -10,17 +10,18 @@ use serde::Serialize;
 
 use super::{Plan, Run, Step, classes, repositories};
 use crate::config::endpoint::MongoEndpoint;
-use crate::config::policy::Class;
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, OrFail, Result};
 use crate::job::journal::{Journal, Outcome};
 use crate::job::load::execute::deal_with_the_past_of;
 use crate::job::load::guard;
+use crate::policy::Class;
 use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
 use crate::seed::Profile;
-use crate::store::{StoreKind, mongodb, postgres, redis};
+use crate::store::{mongodb, postgres, redis};
+use crate::terms::StoreKind;
 
 /// Seeds that will be applied.
 pub struct SeedPlan {

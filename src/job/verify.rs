@@ -7,14 +7,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::policy::{Class, Clearance, Permit};
 use crate::error::Result;
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::policy::{Class, Clearance, Permit};
 use crate::repository::Stored;
 use crate::repository::facts::{self, Verified};
 use crate::repository::manifest::{Part, PartKind, StoreManifest};
 use crate::repository::part::{check_stored, read_blocks};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// What verifying one snapshot found.
 #[derive(Debug, Serialize)]

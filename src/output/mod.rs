@@ -5,8 +5,8 @@ pub mod confirm;
 pub mod logging;
 pub mod progress;
 pub mod table;
+pub(crate) mod visible;
 
-use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::error::{Error, OrFail, Result};
 use crate::job::{Plan, Step};
 use table::Table;
+use visible::visible;
 
 /// When output is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,7 +92,7 @@ impl Printer {
         let mut text = format!("{}\n", self.bold(&format!("Plan: {}", plan.title), true));
         let mut table = Table::new(&[]);
         for action in &plan.actions {
-            let store = action.store.map_or("", crate::store::StoreKind::word);
+            let store = action.store.map_or("", crate::terms::StoreKind::word);
             table.row([format!("  {}", action.verb), store.to_owned(), action.detail.clone()]);
         }
         text.push_str(&table.render());
@@ -110,7 +111,7 @@ impl Printer {
             let rate = step.bytes_plain as f64 / seconds.max(0.001);
             table.row([
                 step.name.clone(),
-                step.store.map_or("", crate::store::StoreKind::word).to_owned(),
+                step.store.map_or("", crate::terms::StoreKind::word).to_owned(),
                 some(step.records, count),
                 some(step.bytes_plain, bytes),
                 some(step.bytes_stored, bytes),
@@ -162,24 +163,6 @@ impl Printer {
         };
         if colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
-}
-
-/// A text whose control characters, but for those `kept`, are written out: a name from a store
-/// must not move a terminal's cursor.
-pub(crate) fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
-    let hidden = |letter: char| letter.is_control() && !kept.contains(&letter);
-    if !text.contains(hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for letter in text.chars() {
-        if hidden(letter) {
-            out.extend(letter.escape_default());
-        } else {
-            out.push(letter);
-        }
-    }
-    Cow::Owned(out)
 }
 
 /// Writes a line to stderr. One that cannot be written (a full disk under a log, a pipe that was

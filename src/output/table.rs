@@ -20,7 +20,7 @@ impl Table {
 
     /// Adds a row.
     pub fn row<I: IntoIterator<Item = String>>(&mut self, cells: I) {
-        let cells = cells.into_iter().map(|cell| super::visible(&cell, &[]).into_owned());
+        let cells = cells.into_iter().map(|cell| super::visible::visible(&cell, &[]).into_owned());
         self.inner.add_row(cells.collect::<Vec<_>>());
     }
 

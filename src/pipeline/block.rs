@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
-use crate::config::policy::{Permit, StructurePermit};
+use crate::policy::{Permit, StructurePermit};
 
 /// How large a block is filled before it is sent on, in bytes; one record may exceed it.
 pub const BLOCK_BYTES: usize = 1 << 20;

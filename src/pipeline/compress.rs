@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use zstd::zstd_safe::{CParameter, ParamSwitch};
 
-use crate::config::Compression;
+use crate::pipeline::codec::Compression;
 
 impl Compression {
     /// What file names end with: `.zst`, `.gz` or nothing.

@@ -3,8 +3,8 @@
 //! The rules engine implements these traits; stores and the pipeline only call them.
 
 use super::block::{Block, Cleared, Raw};
-use crate::config::policy::{Permit, UnruledPermit};
 use crate::error::Result;
+use crate::policy::{Permit, UnruledPermit};
 
 /// Clears whole rows of COPY text or whole BSON documents, block by block.
 ///

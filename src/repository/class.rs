@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Repository, Unreadable, files, names};
-use crate::config::policy::Class;
 use crate::error::{Error, OrFail, Result};
-use crate::store::Identity;
+use crate::policy::Class;
+use crate::terms::Identity;
 
 /// A recorded change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

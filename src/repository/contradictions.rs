@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use super::manifest::{Anonymized, Manifest, StoreManifest};
 use super::{PREVIOUS_SET, SECOND_CHARS, Stored, Unreadable, id, names};
-use crate::config::policy::{Clearance, Ruling, clearance};
 use crate::config::sets;
 use crate::error::Error;
+use crate::policy::{Clearance, Ruling, clearance};
 
 /// A SHA-256 in hex.
 fn is_sha256(text: &str) -> bool {

@@ -84,11 +84,11 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
-    use crate::config::Compression;
-    use crate::config::policy::{Class, Clearance, StructurePermit};
     use crate::pipeline::block::Block;
+    use crate::pipeline::codec::Compression;
     use crate::pipeline::digest::RecordFormat;
     use crate::pipeline::flow::BlockSink;
+    use crate::policy::{Class, Clearance, StructurePermit};
     use crate::repository::manifest::PartKind;
     use crate::repository::part::{PartSpec, PartWriter};
 

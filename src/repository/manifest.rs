@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::policy::{Class, Clearance};
 use crate::pipeline::digest::ContentDigest;
-use crate::store::{Consistency, Identity, StoreKind};
+use crate::policy::{Class, Clearance};
+use crate::terms::{Consistency, Identity, StoreKind};
 
 /// The repository format this version reads and writes.
 pub const FORMAT: u32 = 1;
@@ -168,7 +168,7 @@ pub struct CollectionManifest {
     pub digest: ContentDigest,
     /// Where this collection is less consistent than its store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub level: Option<crate::store::Level>,
+    pub level: Option<crate::terms::Level>,
     /// Postgres: the columns that COPY carries, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,

@@ -288,7 +288,7 @@ pub fn resolve(
                     && match when {
                         When::Latest => true,
                         When::LatestAnonymized => {
-                            manifest.clearance == crate::config::policy::Clearance::Anonymized
+                            manifest.clearance == crate::policy::Clearance::Anonymized
                         }
                         When::At(date) => id::day_of(manifest.created) <= *date,
                     }

@@ -10,13 +10,13 @@ use super::files::{self, NewFile};
 use super::gate::Gate;
 use super::manifest::{Part, PartKind};
 use super::names;
-use crate::config::Compression;
-use crate::config::policy::Permit;
 use crate::error::{Error, OrFail, Result};
 use crate::pipeline::block::{self, BLOCK_BYTES, Block, Cleared};
+use crate::pipeline::codec::Compression;
 use crate::pipeline::compress::Encoder;
 use crate::pipeline::digest::{ContentDigest, RecordFormat, document_length};
 use crate::pipeline::flow::BlockSink;
+use crate::policy::Permit;
 
 /// The buffer between the encoder and the file, in bytes.
 const FILE_BUFFER_BYTES: usize = 256 << 10;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::repository::files;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// The files of a profile.
 #[derive(Debug, Clone, Default)]

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use pfdata::config::data::{KeepPrevious, Mode, Require, Treatment, Uncovered};
-use pfdata::config::policy::Class;
-use pfdata::config::{Compression, Config, JobKind};
+use pfdata::config::{Config, JobKind};
 use pfdata::error::{Error, Kind, Result};
-use pfdata::store::StoreKind;
+use pfdata::pipeline::codec::Compression;
+use pfdata::policy::Class;
+use pfdata::terms::StoreKind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -20,9 +20,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pfdata::config::endpoint::{PostgresEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::config::secret::Secret;
 use pfdata::pipeline::block::{Block, Cleared, Raw};
+use pfdata::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::store::postgres::parts::Slice;
 use pfdata::store::postgres::{
     Source, SourceOptions, TableRef, Target, TargetOptions, connect::connect, names::Names,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pfdata::error::Kind;
 use pfdata::store::postgres::{Slice, Source, SourceOptions, TableRef};
-use pfdata::store::{Identity, Level};
+use pfdata::terms::{Identity, Level};
 use tokio::sync::mpsc;
 
 use crate::{Scratch, rows_of};

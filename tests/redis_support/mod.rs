@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pfdata::config::endpoint::{RedisEndpoint, Tls};
-use pfdata::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::error::Result;
 use pfdata::pipeline::block::{Block, Cleared};
 use pfdata::pipeline::transform::{KeyTransform, UnruledKeys};
+use pfdata::policy::{Class, Clearance, Permit, UnruledPermit};
 use pfdata::store::redis::connect::Connection;
 use pfdata::store::redis::load::{Expiry, LoadReport};
 use pfdata::store::redis::rdb::rewrite::Summary;

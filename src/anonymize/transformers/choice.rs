@@ -1,8 +1,10 @@
 //! `choice`: one of a list of values.
 
-use super::{Arguments, Effect, Form, Length, Literal, Mismatch, Transformer, Value, Wrote};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
+    ParameterKind, Transformer, Uniqueness, Value, Wrote,
+};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "choice",

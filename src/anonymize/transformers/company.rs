@@ -1,8 +1,11 @@
 //! `company`: a firm that does not exist.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
+use super::support;
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS};
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use fake::locales::{Data, EN};
 use support::LAST_NAMES;
 

@@ -1,7 +1,9 @@
 //! `constant`: one value for all.
 
-use super::{Arguments, Effect, Form, Length, Literal, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
+    ParameterKind, Transformer, Uniqueness, Value, Wrote,
+};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "constant",

@@ -1,8 +1,11 @@
 //! `country`: a country drawn for the record; there are too few to give each one another.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
+    Transformer, Uniqueness, Value, Wrote,
+};
+use super::support;
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 use fake::locales::{Data, EN};
 
 /// Longer names ("Antarctica (the territory South of 60 deg S)") are not used.

@@ -7,10 +7,12 @@
 
 use std::fmt::Write as _;
 
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
+    Transformer, Uniqueness, Value, Wrote,
+};
 use super::number::push_digits;
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 const DAY_MILLIS: i64 = 86_400_000;
 const NO_DATE: Mismatch = Mismatch("it is not an ISO date or time");

@@ -1,7 +1,9 @@
 //! `drop`: the field, element or key goes.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "drop",

@@ -1,8 +1,11 @@
 //! `email`: an address of a person who does not exist, in a domain that nobody can own.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
+use super::support;
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use support::{FIRST_NAMES, LAST_NAMES, LOWER_FIRST_NAMES, LOWER_LAST_NAMES};
 
 /// RFC 2606 reserves these; all are equally long.

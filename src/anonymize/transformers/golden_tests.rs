@@ -108,7 +108,7 @@ fn the_mapping_is_pinned() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
-    for definition in crate::anonymize::registry::list() {
+    for definition in crate::anonymize::transformers::list() {
         let found = GOLDEN.iter().any(|line| line.0.contains(definition.name));
         assert!(found || definition.name == "drop", "{} has no line", definition.name);
     }
@@ -216,7 +216,7 @@ proptest! {
 
     #[test]
     fn any_text_in_any_typed_place_is_an_error_or_a_value(value in "\\PC{0,20}", index in 0usize..23) {
-        let name = crate::anonymize::registry::list()[index].name;
+        let name = crate::anonymize::transformers::list()[index].name;
         for type_name in ["text", "uuid", "date", "timestamptz", "inet", "cidr", "numeric", "real"] {
             prop_assume!(!matches!(name, "choice" | "constant"));
             let made = masked(&format!("\"{name}\""), type_name, &value);

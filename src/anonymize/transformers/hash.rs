@@ -1,8 +1,10 @@
 //! `hash`: hex digits of the keyed hash.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
+    Transformer, Uniqueness, Value, Wrote,
+};
 use crate::anonymize::pseudonym::hex;
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "hash",

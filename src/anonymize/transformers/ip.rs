@@ -3,10 +3,12 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
 use super::number::push_digits;
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 const CHARS: usize = 43;
 

@@ -1,7 +1,9 @@
 //! `keep`: an explicit decision to let a value pass.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "keep",

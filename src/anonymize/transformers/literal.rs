@@ -1,22 +1,8 @@
 //! Values that a rule itself holds, written in the form of the place.
 
-use super::{Form, Wrote, date_shift, number};
+use super::definition::{Form, Literal, Wrote};
+use super::{date_shift, number};
 use crate::store::shape::Digits;
-
-/// A value of a rule file.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
-    /// A string.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-    /// A number with a fraction.
-    Float(f64),
-    /// A boolean.
-    Bool(bool),
-    /// A list of the others.
-    List(Vec<Literal>),
-}
 
 impl Literal {
     /// The value as it is written, without regard to the place.

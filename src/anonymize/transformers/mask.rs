@@ -1,7 +1,10 @@
 //! `mask`: stars, with the structure left visible.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
+    Transformer, Uniqueness, Value, Wrote,
+};
+use super::support;
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "mask",

@@ -11,6 +11,7 @@ mod company;
 mod constant;
 mod country;
 mod date_shift;
+mod definition;
 mod drop;
 mod email;
 mod hash;
@@ -32,12 +33,10 @@ mod url;
 mod username;
 pub(crate) mod uuid;
 
-use super::pseudonym::Digest;
-use super::registry::Definition;
-use crate::store::shape::Digits;
-
-pub use literal::Literal;
-pub use support::Arguments;
+pub use definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
+    ParameterKind, Transformer, Uniqueness, Value, Wrote,
+};
 
 /// Every definition, in the order in which they are listed.
 pub(crate) static ALL: [Definition; 23] = [
@@ -66,154 +65,53 @@ pub(crate) static ALL: [Definition; 23] = [
     choice::DEFINITION,
 ];
 
-/// What kind of value a place holds. The text of a value is in the form that Postgres writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Characters.
-    Text,
-    /// A whole number of so many bits, signed; 128 where the place has no limit of its own.
-    Integer {
-        /// 16, 32, 64 or 128.
-        bits: u8,
-    },
-    /// A decimal number.
-    Decimal {
-        /// Its digits, where the place fixes them.
-        scale: Option<Digits>,
-    },
-    /// A binary floating point number.
-    Float {
-        /// Of 32 bits instead of 64.
-        single: bool,
-    },
-    /// `t`, `f`, `true` or `false`.
-    Bool,
-    /// `2026-11-21`.
-    Date,
-    /// `2026-11-21 03:00:00.5`.
-    Timestamp,
-    /// `2026-11-21 03:00:00.5+00`.
-    Timestamptz,
-    /// Milliseconds since 1970, as a whole number: a BSON date.
-    Millis,
-    /// `7f3a9c00-…`.
-    Uuid,
-    /// 24 hex digits.
-    ObjectId,
-    /// An address with an optional prefix length.
-    Inet {
-        /// A network: no bits may be set right of the prefix.
-        cidr: bool,
-    },
-    /// `\x` and hex.
-    Bytes,
-    /// A label of a Postgres enum.
-    Enum,
-    /// An object or a JSON column as a whole.
-    Object,
-    /// A list as a whole.
-    List,
-    /// Anything else.
-    Other,
+/// Every transformer, in the order in which they are listed.
+pub fn list() -> &'static [Definition] {
+    &ALL
 }
 
-/// One value to be replaced.
-#[derive(Debug)]
-pub struct Value<'a> {
-    /// The original, neither null nor empty.
-    pub text: &'a str,
-    /// What kind of value it is, and the new one must be.
-    pub form: Form,
-    /// The keyed bits of the normalized original; zero for transformers that are not keyed.
-    pub digest: &'a Digest,
+/// The definition of a name or alias, and the argument that an alias stands for.
+pub fn find(name: &str) -> Option<(&'static Definition, Option<(&'static str, &'static str)>)> {
+    ALL.iter().find_map(|definition| {
+        if definition.name == name {
+            return Some((definition, None));
+        }
+        let alias = definition.aliases.iter().find(|(alias, _)| *alias == name)?;
+        Some((definition, Some(alias.1)))
+    })
 }
 
-/// What was written: the type matters where a place can hold any (JSON, BSON).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrote {
-    /// A value of the form that was there.
-    Same,
-    /// Characters.
-    Text,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Float,
-    /// `true` or `false`.
-    Bool,
-}
-
-/// A value that a transformer cannot handle: why, never what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mismatch(pub &'static str);
-
-/// What a transformer does to its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing.
-    Keep,
-    /// Makes it null.
-    Null,
-    /// Takes it away.
-    Drop,
-    /// Replaces it whatever it is, objects and lists as a whole.
-    Whole,
-    /// Replaces a scalar; of an object or a list each scalar below.
-    Leaf,
-}
-
-/// How long what a transformer writes can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    /// As many characters as the original, or fewer.
-    Same,
-    /// At most so many characters.
-    AtMost(usize),
-}
-
-/// Makes new values.
-pub trait Transformer: Send + Sync {
-    /// Whether a value of this form can be replaced by one of the same form.
-    fn accepts(&self, form: Form) -> bool;
-
-    /// Whether it may put a value of another type in a place that can hold any.
-    fn retypes(&self) -> bool {
-        false
-    }
-
-    /// The longest text it writes for a [`Form::Text`].
-    fn longest(&self) -> Length;
-
-    /// Whether different (normalized) originals give different values, but for a chance below
-    /// one in 2^80 per pair.
-    fn injective(&self) -> bool {
-        false
-    }
-
-    /// Whether punctuation makes no difference between originals either.
-    fn ignores_punctuation(&self) -> bool {
-        false
-    }
-
-    /// What of the original counts for being equal; `scratch` comes empty.
-    fn normalize<'a>(
-        &self,
-        text: &'a str,
-        _form: Form,
-        _scratch: &'a mut String,
-    ) -> Result<&'a str, Mismatch> {
-        Ok(text)
-    }
-
-    /// Writes the new value behind what `out` holds.
-    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch>;
-
-    /// The same where the digest is that of the record and not of the value.
-    fn write_drawn(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
-        self.write(value, out)
-    }
+/// Every name and alias, for suggestions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().flat_map(|definition| {
+        std::iter::once(definition.name).chain(definition.aliases.iter().map(|alias| alias.0))
+    })
 }
 
 #[cfg(test)]
 #[path = "golden_tests.rs"]
 mod golden_tests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_whole_and_every_example_is_a_rule() {
+        let mut seen: Vec<&str> = names().collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), names().count(), "a name is used twice");
+        for definition in list() {
+            assert!(!definition.summary.is_empty() && !definition.preserves.is_empty());
+            assert!(!definition.accepts.is_empty(), "{}", definition.name);
+            let text = format!("version = 1\n[postgres.\"public.t\"]\n{}\n", definition.example);
+            let mut problems = crate::anonymize::problems::Problems::default();
+            crate::anonymize::parse::File::parse("example.toml", &text, &mut problems);
+            let found = problems.finish();
+            assert!(found.is_ok(), "{}: {:?}", definition.name, found.err());
+        }
+        assert!(find("first_name").is_some_and(|found| found.0.name == "name"));
+        assert!(find("nonsense").is_none());
+    }
+}

@@ -1,8 +1,11 @@
 //! `name`: a person's name.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
+    Transformer, Uniqueness, Value, Wrote,
+};
+use super::support;
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS};
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 use support::{FIRST_NAMES, LAST_NAMES};
 
 pub(super) const DEFINITION: Definition = Definition {

@@ -1,9 +1,11 @@
 //! `number_noise`: a number near the original.
 
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
+    ParameterKind, Transformer, Uniqueness, Value, Wrote,
+};
 use super::number::{Decimal, greatest, push_float};
-use super::{Arguments, Effect, Form, Length, Literal, Mismatch, Transformer, Value, Wrote};
 use crate::anonymize::pseudonym::{Digest, Draw};
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 use std::io::Write;
 
 pub(super) const DEFINITION: Definition = Definition {

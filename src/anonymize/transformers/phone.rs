@@ -1,9 +1,12 @@
 //! `phone`: a number that no telephone has.
 
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
 use super::number::push_digits;
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::support;
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 const CHARS: usize = 12;
 

@@ -1,8 +1,11 @@
 //! `postcode`: other digits and letters in the same pattern.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
+use super::support;
 use crate::anonymize::pseudonym::Draw;
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "postcode",

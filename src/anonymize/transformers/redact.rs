@@ -1,10 +1,11 @@
 //! `redact`: a neutral value of the type.
 
-use super::{
-    Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, number, support,
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
+    Transformer, Uniqueness, Value, Wrote,
 };
+use super::{number, support};
 use crate::anonymize::jsontext;
-use crate::anonymize::registry::{Definition, Draws, Parameter, ParameterKind, Uniqueness};
 use crate::store::shape::Digits;
 
 const TEXT: &str = "[redacted]";

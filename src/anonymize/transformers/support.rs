@@ -1,29 +1,18 @@
 //! What several transformers share: arguments, word lists, writing.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use fake::locales::{Data, EN};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::super::pseudonym::{Digest, SUFFIX_CHARS, suffix};
-use super::{Form, Literal};
+use super::definition::Arguments;
+use super::definition::{Form, Literal};
 
 /// First names.
 pub(super) const FIRST_NAMES: &[&str] = <EN as Data>::NAME_FIRST_NAME;
 /// Last names.
 pub(super) const LAST_NAMES: &[&str] = <EN as Data>::NAME_LAST_NAME;
-
-/// The arguments of one rule.
-#[derive(Debug)]
-pub struct Arguments<'a> {
-    /// What the rule says, already checked against the parameters of the definition.
-    pub literals: &'a BTreeMap<String, Literal>,
-    /// Whether different originals must stay different.
-    pub unique: bool,
-    /// The most characters that the place holds, where the transformer may adapt to it.
-    pub room: Option<usize>,
-}
 
 impl Arguments<'_> {
     /// A text argument.
@@ -78,13 +67,12 @@ impl Arguments<'_> {
 }
 
 /// The parameter that most text transformers have.
-pub(super) const MAX_LENGTH: super::super::registry::Parameter =
-    super::super::registry::Parameter {
-        name: "max_length",
-        kind: super::super::registry::ParameterKind::Integer,
-        default: "the column's length",
-        summary: "the most characters to write; every place of a link needs the same",
-    };
+pub(super) const MAX_LENGTH: super::definition::Parameter = super::definition::Parameter {
+    name: "max_length",
+    kind: super::definition::ParameterKind::Integer,
+    default: "the column's length",
+    summary: "the most characters to write; every place of a link needs the same",
+};
 
 /// Whether a form is characters.
 pub(super) fn is_text(form: Form) -> bool {

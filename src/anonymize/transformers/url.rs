@@ -1,8 +1,11 @@
 //! `url`: an address on a host that nobody can own.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote, support};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
+use super::support;
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 use fake::locales::{Data, EN};
 
 const HOSTS: [&str; 3] = ["https://example.com/", "https://example.net/", "https://example.org/"];

@@ -1,8 +1,10 @@
 //! `uuid`: another UUID.
 
-use super::{Arguments, Effect, Form, Length, Mismatch, Transformer, Value, Wrote};
+use super::definition::{
+    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
+    Wrote,
+};
 use crate::anonymize::pseudonym::hex;
-use crate::anonymize::registry::{Definition, Draws, Uniqueness};
 
 const CHARS: usize = 36;
 

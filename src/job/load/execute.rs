@@ -5,47 +5,24 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::plan::{LoadPlan, fingerprint};
-use super::{
-    Command, Counted, Holds, How, Loaded, Ready, Record, Summary, guard, mongodb, postgres,
-    recover, redis, swap,
-};
+use super::loading::Loading;
+use super::plan::LoadPlan;
+use super::request::fingerprint;
+use super::{Summary, guard, mongodb, postgres, recover, redis, swap};
 use crate::config::Environment;
-use crate::config::policy::{Class, Clearance};
 use crate::error::Result;
 use crate::job::classes::{self, Known};
+use crate::job::history::forget_old_jobs;
+use crate::job::history::{Command, Holds, How, Loaded, Ready, Record};
 use crate::job::journal::{Journal, Journals, Outcome};
 use crate::job::{Run, Step, repositories, snapshot, verify};
+use crate::policy::{Class, Clearance};
 use crate::repository::facts::Hold;
 use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
 use crate::seed::Profile;
-use crate::store::StoreKind;
-
-/// What one store's loading gave.
-pub(super) struct StoreLoaded {
-    /// Collections as verified.
-    pub counted: Vec<Counted>,
-    /// Lines for the table.
-    pub steps: Vec<Step>,
-    /// What is worth knowing.
-    pub remarks: Vec<String>,
-}
-
-/// What loading one store needs.
-pub(super) struct Loading<'a> {
-    /// The plan.
-    pub plan: &'a LoadPlan,
-    /// Whether it gets data.
-    pub how: How,
-    /// The job's id.
-    pub job: &'a str,
-    /// The seed profiles.
-    pub seeds: &'a [Profile],
-    /// Progress and interruption.
-    pub run: &'a Run,
-}
+use crate::terms::StoreKind;
 
 /// Carries the load out. Whatever ends it early leaves the environment as it was.
 pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
@@ -110,7 +87,7 @@ pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
         }
     }
     journal.done(Outcome::Done, None)?;
-    super::forget_old_jobs(&journals);
+    forget_old_jobs(&journals);
     if !plan.keep_previous {
         remarks.extend(drop_previous(&plan, &ready).await);
     }

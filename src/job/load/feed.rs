@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::config::policy::Permit;
 use crate::error::{Error, OrFail, Result};
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::digest::RecordFormat;
 use crate::pipeline::flow::{QUEUE_BLOCKS, receiver_gone};
 use crate::pipeline::progress::Meter;
+use crate::policy::Permit;
 use crate::repository::manifest::Part;
 use crate::repository::part::read_blocks;
 

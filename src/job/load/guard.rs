@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::plan::{Request, fingerprint};
-use super::{How, holds};
+use super::request::Request;
+use super::request::fingerprint;
 use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
-use crate::config::policy::Class;
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 use crate::job::classes;
+use crate::job::history::{How, holds};
 use crate::job::repositories::{self, Shelf};
+use crate::policy::Class;
 use crate::repository::Stored;
 use crate::repository::manifest::Manifest;
-use crate::store::{Identity, StoreKind, mongodb, postgres, redis};
+use crate::store::{mongodb, postgres, redis};
+use crate::terms::{Identity, StoreKind};
 
 /// Migrations are not run yet: a refresh that would have to run some is refused.
 pub fn no_pending_migrations(config: &Config, environment: &Environment) -> Result<()> {

@@ -7,25 +7,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::execute::{Loading, StoreLoaded};
-use super::{Counted, How, MongoReady, Verify, feed};
+use super::loading::{Loading, StoreLoaded};
+use super::{Counted, Verify, feed};
 use crate::config::Environment;
 use crate::config::endpoint::MongoEndpoint;
-use crate::config::policy::Permit;
 use crate::error::{Error, OrFail, Result};
+use crate::job::history::{How, MongoReady};
 use crate::job::verify::{parts_of, record_format};
 use crate::job::{Queue, Step, repositories};
 use crate::pipeline::progress::Progress;
+use crate::policy::Permit;
 use crate::repository::id::SnapshotRef;
 use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
 use crate::repository::part::read_small;
 use crate::repository::{PREVIOUS_SET, Stored};
 use crate::seed::Profile;
-use crate::store::StoreKind;
 use crate::store::mongodb::new_name;
 use crate::store::mongodb::seed::seed_lines;
 use crate::store::mongodb::swap::{self as store_swap, SwapPlan, SwapState};
 use crate::store::mongodb::target::Target;
+use crate::terms::StoreKind;
 
 /// What is loaded, from where, and how.
 struct Source<'a> {

@@ -5,30 +5,17 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Command, How, Verify, guard};
-use crate::config::policy::{Class, Clearance, Permit};
+use super::request::Request;
+use super::{Verify, guard};
 use crate::config::{Config, Environment, JobKind, KeepPrevious, Treatment};
 use crate::error::{Error, Result};
+use crate::job::history::{Command, How};
 use crate::job::{Plan, classes, repositories};
+use crate::policy::{Class, Clearance, Permit};
 use crate::repository::Stored;
 use crate::repository::id::{SnapshotRef, When};
-use crate::repository::manifest::{Manifest, StoreManifest};
-use crate::store::{Identity, StoreKind};
-
-/// What was asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Request {
-    /// The snapshot, an environment or a set of one; for a refresh, `None` means `refresh.from`.
-    pub from: Option<String>,
-    /// Only these stores.
-    pub stores: Option<Vec<StoreKind>>,
-    /// How thoroughly to compare.
-    pub verify: Verify,
-    /// Take and verify a snapshot of the target first.
-    pub rollback_ready: bool,
-    /// The target's data is lost or worthless: its name.
-    pub discard_target: Option<String>,
-}
+use crate::repository::manifest::StoreManifest;
+use crate::terms::{Identity, StoreKind};
 
 /// A load that is decided on.
 pub struct LoadPlan {
@@ -317,13 +304,4 @@ fn names(files: &[PathBuf]) -> String {
 fn previous_until(keep: KeepPrevious) -> Option<Timestamp> {
     let KeepPrevious::For(span) = keep else { return None };
     Timestamp::now().checked_add(span).ok()
-}
-
-/// The fingerprint of the key that a snapshot is masked with, if it is.
-pub(super) fn fingerprint(manifest: &Manifest, store: StoreKind) -> Option<String> {
-    match &manifest.anonymized {
-        Some(rules) => Some(rules.key_fingerprint.clone()),
-        // Taken without rules from an environment that holds masked data.
-        None => manifest.store(store).and_then(|held| held.masked_with.clone()),
-    }
 }

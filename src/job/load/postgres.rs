@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::execute::{Loading, StoreLoaded};
-use super::{Counted, How, PostgresReady, Verify, feed};
+use super::loading::{Loading, StoreLoaded};
+use super::{Counted, Verify, feed};
 use crate::config::Environment;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, OrFail, Result};
+use crate::job::history::{How, PostgresReady};
 use crate::job::verify::{parts_of, record_format};
 use crate::job::{Queue, Step};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
@@ -19,7 +20,7 @@ use crate::store::postgres::parts::{Slice, TablePart};
 use crate::store::postgres::reader::TableRef;
 use crate::store::postgres::swap as store_swap;
 use crate::store::postgres::target::{Target, TargetOptions};
-use crate::store::{Identity, StoreKind};
+use crate::terms::{Identity, StoreKind};
 
 /// Loads, compares, indexes, analyzes and seeds the new database.
 pub(super) async fn load(loading: &Loading<'_>) -> Result<(PostgresReady, StoreLoaded)> {

@@ -1,16 +1,16 @@
 //! What a load left that did not get to its end: finished or undone, never left.
 
-use super::{
-    Command, Crashed, How, Ready, Record, crashed as crashed_loads, mongodb, postgres, redis, swap,
-};
+use super::{mongodb, postgres, redis, swap};
 use crate::config::Environment;
 use crate::error::{Kind, Result};
+use crate::job::history::crashed as crashed_loads;
+use crate::job::history::{Command, Crashed, How, Ready, Record};
 use crate::job::journal::{Journal, Journals, Outcome};
 use crate::job::snapshot;
 use crate::pipeline::progress::Progress;
 use crate::repository::files;
 use crate::repository::lease::Lease;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// What was done about a crashed load.
 #[derive(Debug, Clone)]

@@ -4,20 +4,21 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::execute::{Loading, StoreLoaded};
-use super::{Command, Counted, How, RedisReady, Verify, feed};
+use super::loading::{Loading, StoreLoaded};
+use super::{Counted, Verify, feed};
 use crate::config::Environment;
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::job::Step;
+use crate::job::history::{Command, How, RedisReady};
 use crate::job::verify::parts_of;
 use crate::pipeline::digest::RecordFormat;
 use crate::repository::manifest::{PartKind, StoreManifest};
-use crate::store::StoreKind;
 use crate::store::redis::load::{Expiry, LoadReport};
 use crate::store::redis::seed::parse_commands;
 use crate::store::redis::swap::{self as store_swap, SpareState};
 use crate::store::redis::target::{Back, Target};
+use crate::terms::StoreKind;
 
 /// Fails where a load would be refused. Changes nothing.
 pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {

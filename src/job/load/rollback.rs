@@ -8,21 +8,19 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::execute::deal_with_the_past_of;
-use super::plan::Request;
-use super::{
-    Command, Holds, How, Loaded, Ready, Record, Summary, guard, mongodb, postgres, recover, redis,
-    swap,
-};
-use crate::config::policy::{Class, Permit};
+use super::request::Request;
+use super::{Summary, guard, mongodb, postgres, recover, redis, swap};
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, Result};
 use crate::job::classes::{self, Known};
+use crate::job::history::{self, Command, Holds, How, Loaded, Ready, Record};
 use crate::job::journal::{Journal, Outcome};
 use crate::job::{Plan, Run, Step, repositories, snapshot};
+use crate::policy::{Class, Permit};
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
 use crate::repository::{Stored, id};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// A rollback that is decided on.
 pub struct RollbackPlan {
@@ -50,7 +48,7 @@ pub async fn plan(environment: Environment, request: &Request) -> Result<Rollbac
         request: request.clone(),
     };
     let journals = repositories::journals(&plan.environment, &main)?;
-    let crashed = super::crashed(&journals)?;
+    let crashed = history::crashed(&journals)?;
     if crashed.is_empty() {
         let known = Known::read(&plan.environment)?;
         let kept = kept(&plan.environment, &known).await?;

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ready, mongodb, postgres, redis};
+use super::{mongodb, postgres, redis};
 use crate::config::Environment;
 use crate::error::{Error, Result};
+use crate::job::history::Ready;
 use crate::job::journal::Journal;
 use crate::pipeline::progress::Progress;
 use crate::repository::lease::Lease;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// Swaps every store that is ready and has not been swapped, in order. When one fails, those
 /// before it are swapped back. Gives the milliseconds each took.

@@ -6,15 +6,16 @@
 mod mongodb;
 mod plan;
 mod postgres;
+mod read;
 mod redis;
 mod session;
 
 use plan::Ruled;
 pub use plan::{Request, SnapshotPlan, chosen, default_set, plan, previous};
-use session::Session;
+use read::{StoreRead, WRITERS_PATIENCE};
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,16 +23,15 @@ use serde::{Deserialize, Serialize};
 use super::classes::{self, Known};
 use super::journal::{Journal, Journals, Outcome};
 use super::{Step, repositories};
-use crate::anonymize::Coverage;
-use crate::config::policy;
 use crate::error::{Error, OrFail, Result};
-use crate::pipeline::progress::{Meter, Progress};
+use crate::pipeline::progress::Progress;
+use crate::policy;
 use crate::repository::gate::Gate;
 use crate::repository::lease::{Lease, Mode};
-use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Part, Place, StoreManifest};
+use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Place};
 use crate::repository::process::Holder;
 use crate::repository::{Repository, id};
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// What a snapshot job did.
 #[derive(Debug, Serialize)]
@@ -75,9 +75,6 @@ pub struct Record {
     pub plan: serde_json::Value,
 }
 
-/// How long a job that is given up waits for its writers; each has one block at hand.
-const WRITERS_PATIENCE: Duration = Duration::from_secs(60);
-
 /// Takes the snapshot. Whatever ends it early (an error, a signal, a crash) leaves no snapshot.
 pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary> {
     let started = Instant::now();
@@ -99,7 +96,7 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
         Some(_) => None,
         None => {
             clean_up_crashed(&journals)?;
-            super::load::refuse_half_swapped(&journals, &environment)?;
+            super::history::refuse_half_swapped(&journals, &environment)?;
             Some(Known::read(&plan.environment)?)
         }
     };
@@ -140,7 +137,7 @@ pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary>
             journal.done(Outcome::Failed, Some(error.message().to_owned()))?;
         }
     }
-    super::load::forget_old_jobs(&journals);
+    super::history::forget_old_jobs(&journals);
     let mut summary = summary?;
     summary.elapsed_ms = super::milliseconds(started);
     Ok(summary)
@@ -239,18 +236,6 @@ fn anonymized(ruled: &Ruled, key_fingerprint: String, read: &[StoreRead]) -> Ano
     }
 }
 
-/// The list of places of a manifest.
-fn places(coverage: &Coverage) -> Vec<Place> {
-    let place = |entry: &crate::anonymize::coverage::Entry| Place {
-        store: entry.store,
-        place: entry.place.clone(),
-        item: entry.item.clone(),
-        verdict: entry.verdict.word().to_owned(),
-        rule: entry.rule.clone(),
-    };
-    coverage.entries.iter().map(place).collect()
-}
-
 /// A manifest that every reader would refuse is not written.
 fn refuse_to_contradict(manifest: &Manifest) -> Result<()> {
     match manifest.contradictions().first() {
@@ -274,24 +259,6 @@ fn all_parts_are_there(repository: &Repository, manifest: &Manifest) -> Result<(
         }
     }
     Ok(())
-}
-
-/// What one store gave.
-struct StoreRead {
-    manifest: StoreManifest,
-    step: Step,
-    places: Vec<Place>,
-}
-
-impl StoreRead {
-    fn new(manifest: StoreManifest, started: Instant, places: Vec<Place>, jobs: usize) -> Self {
-        let mut step = Step::since(started, "snapshot", Some(manifest.store));
-        step.records = manifest.collections.iter().map(|collection| collection.records).sum();
-        step.bytes_plain = manifest.parts.iter().map(|part| part.bytes_plain).sum();
-        step.bytes_stored = manifest.parts.iter().map(|part| part.bytes_stored).sum();
-        step.jobs = jobs;
-        Self { manifest, step, places }
-    }
 }
 
 fn summarize(manifest: &Manifest, steps: Vec<Step>) -> Summary {
@@ -347,9 +314,4 @@ fn abandon(journal: &Journal, record: &Record, outcome: Outcome) {
     if let Err(error) = removed.and_then(|()| journal.done(outcome, None)) {
         tracing::warn!(%error, job = journal.job(), "an unfinished snapshot could not be cleaned up");
     }
-}
-
-/// Counts into the store's meter what a writer takes; used by parts that are written by hand.
-fn count(meter: &Meter, part: &Part) {
-    meter.add(part.bytes_plain, part.records);
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Session, SnapshotPlan, StoreRead, WRITERS_PATIENCE};
+use super::plan::SnapshotPlan;
+use super::read::{StoreRead, WRITERS_PATIENCE, places};
+use super::session::Session;
 use crate::anonymize::mongodb::MongodbPlan;
 use crate::anonymize::review;
 use crate::error::{Error, OrFail, Result};
@@ -19,10 +21,11 @@ use crate::repository::manifest::{
 };
 use crate::repository::names::component;
 use crate::repository::part::PartSpec;
-use crate::store::mongodb::catalog::Kind;
-use crate::store::mongodb::source::{CollectionPart, Source, SourceOptions};
+use crate::store::mongodb::kind::Kind;
+use crate::store::mongodb::options::SourceOptions;
+use crate::store::mongodb::source::{CollectionPart, Source};
 use crate::store::mongodb::structure;
-use crate::store::{Level, StoreKind};
+use crate::terms::{Level, StoreKind};
 
 /// How often a store is read again when its catalog changed underneath.
 const ATTEMPTS_MAX: usize = 3;
@@ -138,7 +141,7 @@ async fn once(
         remarks: remarks(source, &structure),
         structure,
     };
-    let places = rules.map_or_else(Vec::new, |rules| super::places(&rules.plan.coverage()));
+    let places = rules.map_or_else(Vec::new, |rules| places(&rules.plan.coverage()));
     Ok((manifest, places))
 }
 

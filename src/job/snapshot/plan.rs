@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anonymize::{Key, Reviewed, RuleSet};
-use crate::config::policy::{self, Clearance, Ruling};
 use crate::config::sets::RAW;
-use crate::config::{Compression, Environment, JobKind, SetSettings};
+use crate::config::{Environment, JobKind, SetSettings};
 use crate::error::{Error, Result};
 use crate::job::Plan;
 use crate::job::classes::{self, Known};
+use crate::pipeline::codec::Compression;
+use crate::policy::{self, Clearance, Ruling};
 use crate::repository::PREVIOUS_SET;
-use crate::store::StoreKind;
+use crate::terms::StoreKind;
 
 /// What was asked for.
 #[derive(Debug, Clone, Default)]

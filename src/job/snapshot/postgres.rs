@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Ruled, Session, SnapshotPlan, StoreRead, count};
+use super::plan::{Ruled, SnapshotPlan};
+use super::read::{StoreRead, count, places};
+use super::session::Session;
 use crate::anonymize::postgres::PostgresPlan;
 use crate::anonymize::problems::Problems;
 use crate::anonymize::review;
@@ -18,7 +20,6 @@ use crate::pipeline::transform::{BlockTransform, Unruled};
 use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest, Structure};
 use crate::repository::names::component;
 use crate::repository::part::PartSpec;
-use crate::store::StoreKind;
 use crate::store::postgres::archive::Archive;
 use crate::store::postgres::catalog;
 use crate::store::postgres::connect::connect;
@@ -26,6 +27,7 @@ use crate::store::postgres::parts::TablePart;
 use crate::store::postgres::reader::{Reader, TableRef};
 use crate::store::postgres::source::{Source, SourceOptions};
 use crate::store::shape::Table;
+use crate::terms::StoreKind;
 
 /// Takes the consistency point and every lock.
 pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
@@ -89,7 +91,7 @@ pub(super) async fn read(
     };
     // The locks and the snapshot have held to the end, or this is an error.
     source.finish().await?;
-    let places = rules.map_or_else(Vec::new, |rules| super::places(&rules.plan.coverage()));
+    let places = rules.map_or_else(Vec::new, |rules| places(&rules.plan.coverage()));
     Ok(StoreRead::new(manifest, started, places, session.jobs))
 }
 

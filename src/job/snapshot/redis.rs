@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Session, SnapshotPlan, StoreRead};
-use crate::anonymize::redis::functions_left_out;
+use super::plan::SnapshotPlan;
+use super::read::{StoreRead, places};
+use super::session::Session;
+use crate::anonymize::redis_plan::functions_left_out;
 use crate::anonymize::review;
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Result};
@@ -15,8 +17,8 @@ use crate::pipeline::transform::{KeyTransform, UnruledKeys};
 use crate::repository::manifest::{CollectionManifest, PartKind, StoreManifest};
 use crate::repository::names::component;
 use crate::repository::part::PartSpec;
-use crate::store::StoreKind;
 use crate::store::redis::source::Source;
+use crate::terms::StoreKind;
 
 /// Connects; the consistency point is the moment the server forks.
 pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
@@ -107,7 +109,7 @@ pub(super) async fn read(
     if !functions.is_empty() {
         coverage.entries.push(functions_left_out());
     }
-    let places = super::places(&coverage);
+    let places = places(&coverage);
     Ok(StoreRead::new(manifest, started, places, 1))
 }
 

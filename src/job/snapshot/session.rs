@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Semaphore;
 
-use super::SnapshotPlan;
-use crate::config::Compression;
-use crate::config::policy::{self, Clearance, Ruling, StructurePermit, UnruledPermit};
+use super::plan::SnapshotPlan;
 use crate::error::{Error, Result};
 use crate::job::classes::{self, Known};
+use crate::job::history::Holds;
 use crate::job::journal::Journal;
-use crate::job::load::Holds;
 use crate::pipeline::block::{Block, Cleared};
+use crate::pipeline::codec::Compression;
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow::BlockSink;
+use crate::policy::{self, Clearance, Ruling, StructurePermit, UnruledPermit};
 use crate::repository::gate::Gate;
 use crate::repository::manifest::{Part, PartKind};
 use crate::repository::part::{PartSpec, PartWriter};
-use crate::store::{Identity, StoreKind};
+use crate::terms::{Identity, StoreKind};
 
 /// What the readers of all stores share.
 #[derive(Clone)]
@@ -170,8 +170,8 @@ pub(super) fn begin(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::policy::Class;
     use crate::job::snapshot::{Record, give_up};
+    use crate::policy::Class;
     use std::time::{Duration, Instant};
 
     fn session(folder: &std::path::Path, unruled: Option<UnruledPermit>) -> Session {

@@ -1,6 +1,6 @@
 //! Forms that give a credential away wherever they stand: in a URL, in JSON, on a command line.
 
-use super::{
+use super::words::{
     SECRET_WORDS, after, has_token, is_given, is_made_up, is_secret_name, is_secret_value, is_token,
 };
 

@@ -6,36 +6,13 @@ use mongodb::{Client, Database};
 
 use super::command::{SHORT, code_of, told, within};
 use super::is_new_name;
+use super::kind::Kind;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use crate::store::shape::Collection;
 
 /// How many collections are asked about at a time; each answer costs the server a connection.
 const FAN_OUT: usize = 4;
-
-/// What a namespace is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// An ordinary or clustered collection.
-    Collection,
-    /// A pipeline over another collection.
-    View,
-    /// A time series collection.
-    TimeSeries,
-    /// A collection of bounded size, in the order of insertion.
-    Capped,
-}
-
-impl Kind {
-    /// The word in `metadata.json`; a capped collection is a collection there.
-    pub(super) fn metadata_word(self) -> &'static str {
-        match self {
-            Self::Collection | Self::Capped => "collection",
-            Self::View => "view",
-            Self::TimeSeries => "timeseries",
-        }
-    }
-}
 
 /// The collections and views of a database, by name; neither `system.*` nor pfdata's own.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::{Client, Database};
 
-use super::catalog::{Kind, list, number};
+use super::catalog::{list, number};
 use super::command::{SHORT, run};
 use super::connect::{connect, hello, server_version};
+use super::kind::Kind;
 use crate::config::endpoint::MongoEndpoint;
 use crate::store::finding::Finding;
 

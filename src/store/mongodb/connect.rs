@@ -10,7 +10,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, Credential, Tls, TlsOption
 use super::command::{SHORT, run, told};
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, Result};
-use crate::store::Identity;
+use crate::terms::Identity;
 
 /// The most connections a client opens per server; more than any number of workers.
 const POOL: u32 = 64;

@@ -2,8 +2,8 @@
 
 use mongodb::bson::{Document, doc};
 
-use super::catalog::Kind;
 use super::command::{BATCH, BUILD, change, code_of, majority, told, untold};
+use super::kind::Kind;
 use super::new_name;
 use super::target::{Entry, Target};
 use crate::error::{Error, Result};

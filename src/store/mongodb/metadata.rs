@@ -6,8 +6,8 @@
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::{Map, Value, json};
 
-use super::catalog::Kind;
 use super::extended_json::{canonical_document, parse_document};
+use super::kind::Kind;
 use crate::error::{Error, OrFail, Result};
 use crate::store::shape::Need;
 

@@ -4,12 +4,13 @@ use mongodb::Database;
 use mongodb::bson::{Document, Timestamp, doc};
 use mongodb::options::{ReadPreference, SelectionCriteria};
 
-use super::catalog::{Catalog, Kind, Listed, list, same};
+use super::catalog::{Catalog, Listed, list, same};
 use super::command::{SHORT, told, within};
 use super::connect::Hello;
-use super::source::SourceOptions;
+use super::kind::Kind;
+use super::options::SourceOptions;
 use crate::error::{Error, Result};
-use crate::store::{Consistency, Level};
+use crate::terms::{Consistency, Level};
 
 /// How often the catalog is read until it does not change around the choice of the cluster time.
 const CATALOG_TRIES: u32 = 5;

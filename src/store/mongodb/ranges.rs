@@ -12,7 +12,8 @@ use mongodb::options::{AggregateOptions, Hint};
 use mongodb::{Client, ClientSession, Collection};
 
 use super::command::{BATCH, within};
-use super::scan::{Moment, session};
+use super::session::Moment;
+use super::session::session;
 
 /// How large a range should be, in bytes of documents.
 pub const RANGE_BYTES: u64 = 64 << 20;

@@ -3,14 +3,16 @@
 use std::future::Future;
 
 use futures_util::StreamExt;
-use mongodb::bson::{Bson, RawDocumentBuf, Timestamp, doc};
+use mongodb::Client;
+use mongodb::bson::{Bson, RawDocumentBuf, doc};
 use mongodb::options::Hint;
 use mongodb::options::{ReadConcern, ReadPreference, SelectionCriteria};
-use mongodb::{Client, ClientSession};
 
 use super::command::{BATCH, within};
 use super::ranges::Slice;
 use super::raw::{Elements, batch_of};
+use super::session::Moment;
+use super::session::session;
 use crate::error::Error;
 
 /// How many bytes of documents a batch should hold. The server fills a batch up to 16 MiB if the
@@ -19,17 +21,6 @@ const BATCH_BYTES: u64 = 1 << 20;
 
 /// The size taken for a document of a collection whose average is not known, in bytes.
 const UNKNOWN_AVERAGE: u64 = 1024;
-
-/// What a read sees.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Moment {
-    /// The data as of one cluster time.
-    At(Timestamp),
-    /// What a majority has, batch by batch.
-    Majority,
-    /// What the primary has, batch by batch.
-    Primary,
-}
 
 /// What is read.
 pub(super) struct Scan<'a> {
@@ -77,20 +68,6 @@ impl From<Error> for Broken {
 fn batch_size(average: u64) -> u32 {
     let average = if average == 0 { UNKNOWN_AVERAGE } else { average };
     u32::try_from((BATCH_BYTES / average).clamp(1, 50_000)).unwrap_or(1)
-}
-
-/// A session that sees `moment`. The snapshot read concern comes from the session alone: one on
-/// the client or the command would replace it.
-pub(super) async fn session(
-    client: &Client,
-    moment: Moment,
-) -> mongodb::error::Result<ClientSession> {
-    match moment {
-        Moment::At(time) => client.start_session().snapshot(true).snapshot_time(time).await,
-        Moment::Majority | Moment::Primary => {
-            client.start_session().causal_consistency(false).await
-        }
-    }
 }
 
 /// Reads the slice to its end and says how many documents it held. A cursor that ends without

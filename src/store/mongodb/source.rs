@@ -5,36 +5,21 @@ use std::sync::Mutex;
 use mongodb::{Client, Database};
 use tokio::sync::mpsc::Sender;
 
-use super::catalog::{Catalog, CollectionInfo, Kind, Listed, list};
+use super::catalog::{Catalog, CollectionInfo, Listed, list};
 use super::command::{code_of, told};
 use super::connect::{connect, hello, identity, server_version};
+use super::kind::Kind;
 use super::moment::{consistency, settle};
-use super::ranges::{RANGE_BYTES, Slice, Whole, split};
+use super::options::SourceOptions;
+use super::ranges::{Slice, Whole, split};
 use super::raw::Elements;
-use super::scan::{Broken, Moment, Scan, Sink, scan};
+use super::scan::{Broken, Scan, Sink, scan};
+use super::session::Moment;
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{self, BLOCK_BYTES, Block, Raw};
 use crate::store::shape::Collection;
-use crate::store::{Consistency, Identity, Level};
-
-/// What of a database is read.
-#[derive(Debug, Clone)]
-pub struct SourceOptions {
-    /// Names of the collections and views to read, `*` standing for any characters; empty means
-    /// all.
-    pub only: Vec<String>,
-    /// Names of those to leave out.
-    pub exclude: Vec<String>,
-    /// How large a range of a split collection should be, in bytes of documents.
-    pub range_bytes: u64,
-}
-
-impl Default for SourceOptions {
-    fn default() -> Self {
-        Self { only: Vec::new(), exclude: Vec::new(), range_bytes: RANGE_BYTES }
-    }
-}
+use crate::terms::{Consistency, Identity, Level};
 
 /// A piece of the data that any worker can read.
 #[derive(Debug, Clone, PartialEq)]

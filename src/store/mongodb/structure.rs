@@ -3,7 +3,8 @@
 
 use mongodb::bson::{Bson, Document};
 
-use super::catalog::{Catalog, Kind};
+use super::catalog::Catalog;
+use super::kind::Kind;
 use super::metadata::Metadata;
 use crate::error::Result;
 use crate::store::credentials;

@@ -6,9 +6,10 @@ use mongodb::Database;
 use mongodb::bson::doc;
 use serde::{Deserialize, Serialize};
 
-use super::catalog::{Kind, Listed, list, list_all};
+use super::catalog::{Listed, list, list_all};
 use super::command::{SHORT, change, code_of, majority, told};
 use super::connect::connect;
+use super::kind::Kind;
 use super::metadata::Metadata;
 use super::new_name;
 use crate::config::endpoint::MongoEndpoint;

@@ -8,10 +8,11 @@ use mongodb::{Client, Database};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Receiver;
 
-use super::catalog::{Kind, Listed, list_all};
+use super::catalog::{Listed, list_all};
 use super::check::room;
 use super::command::{SHORT, change, code_of, majority, run, told};
 use super::connect::{Hello, connect, hello, identity, server_version};
+use super::kind::Kind;
 use super::load::Load;
 use super::metadata::Metadata;
 use super::swap::{self, Prepared, SwapPlan, SwapReport, View};
@@ -19,7 +20,7 @@ use super::{is_new_name, new_name};
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, Result};
 use crate::pipeline::block::{Block, Cleared};
-use crate::store::Identity;
+use crate::terms::Identity;
 
 /// How long `DATABASE.COLLECTION` may be, in bytes
 /// (<https://www.mongodb.com/docs/manual/reference/limits/>, "Naming Restrictions").

@@ -3,12 +3,14 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::doc;
 
-use super::catalog::{Kind, number, size_of};
+use super::catalog::{number, size_of};
 use super::command::{BATCH, run, told};
+use super::kind::Kind;
 use super::new_name;
 use super::ranges::{RANGE_BYTES, Slice, Whole, split};
 use super::raw::Elements;
-use super::scan::{Broken, Moment, Scan, Sink, scan};
+use super::scan::{Broken, Scan, Sink, scan};
+use super::session::Moment;
 use super::target::Target;
 use crate::error::Result;
 use crate::pipeline::digest::ContentDigest;

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::entry::Entry;
 use super::secrets::credential;
 use crate::error::{Error, Result};
 
@@ -30,45 +31,6 @@ pub struct Archive {
     int_size: usize,
     database: String,
     entries: Vec<Entry>,
-}
-
-/// An object of the schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    span: Range<usize>,
-    /// `TABLE`, `INDEX`, `FUNCTION`, …
-    pub kind: String,
-    /// Its schema, where it has one.
-    pub schema: String,
-    /// Its name, with that of its table before it where it has one.
-    pub tag: String,
-    /// The role that owns it, where it has one.
-    pub owner: String,
-    /// The statements that make it.
-    pub definition: String,
-}
-
-impl Entry {
-    #[cfg(test)]
-    pub(super) fn of(kind: &str, schema: &str, tag: &str, definition: &str) -> Self {
-        Self {
-            span: 0..0,
-            kind: kind.to_owned(),
-            schema: schema.to_owned(),
-            tag: tag.to_owned(),
-            owner: String::new(),
-            definition: definition.to_owned(),
-        }
-    }
-
-    /// `schema.name` for messages.
-    pub fn name(&self) -> String {
-        if self.schema.is_empty() {
-            self.tag.clone()
-        } else {
-            format!("{}.{}", self.schema, self.tag)
-        }
-    }
 }
 
 impl Archive {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::archive::{Archive, Entry};
+use super::archive::Archive;
+use super::entry::Entry;
 use super::secrets::options;
 
 /// What of a schema is carried as it is: one kind of thing that holds literals, and where.

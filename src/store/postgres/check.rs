@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio_postgres::Row;
 
-use super::connect::{APPLICATION_NAME, NEWEST_MAJOR, OLDEST_MAJOR, Session, place};
+use super::connect::{NEWEST_MAJOR, OLDEST_MAJOR, Session, place};
+use super::names::APPLICATION_NAME;
 use super::reason::OrPostgres;
 use super::tools::tool;
 use crate::config::endpoint::PostgresEndpoint;

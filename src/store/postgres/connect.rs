@@ -7,16 +7,12 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, SslMode};
 use tokio_postgres::{Client, Connection};
 
+use super::names::APPLICATION_NAME;
 use super::reason::{OrPostgres, reason};
 use super::socket::{self, Connector, Loan, Shared};
 use super::tls;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, Result};
-
-pub use super::tools::tool;
-
-/// The name that sessions show in `pg_stat_activity`.
-pub const APPLICATION_NAME: &str = "pfdata";
 
 /// The oldest major version that is spoken to.
 pub const OLDEST_MAJOR: u32 = 13;

@@ -7,6 +7,7 @@ pub mod check;
 pub mod connect;
 mod copy_out;
 pub mod database;
+pub mod entry;
 mod filter;
 pub mod grants;
 mod large_objects;

@@ -2,6 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+/// The name of pfdata's sessions.
+pub const APPLICATION_NAME: &str = "pfdata";
+
 /// The longest name the server keeps, in bytes (`NAMEDATALEN` is 64); it cuts longer ones
 /// without an error.
 const LONGEST: usize = 63;

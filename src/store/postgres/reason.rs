@@ -171,6 +171,13 @@ impl<T> OrPostgres<T> for Result<T, tokio_postgres::Error> {
     }
 }
 
+/// Whether a statement failed because what it names was dropped or renamed meanwhile.
+pub(super) fn is_gone(error: &tokio_postgres::Error) -> bool {
+    [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::WRONG_OBJECT_TYPE]
+        .iter()
+        .any(|state| error.code() == Some(state))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

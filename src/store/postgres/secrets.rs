@@ -1,6 +1,6 @@
 //! What of an object's definition is a credential: options, texts, what code assigns.
 
-use super::archive::Entry;
+use super::entry::Entry;
 use super::literals::{Token, tokens};
 use crate::store::credentials;
 

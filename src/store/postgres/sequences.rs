@@ -3,7 +3,7 @@
 use super::connect::Session;
 use super::quote::{literal, qualified};
 use super::reason::OrPostgres;
-use super::source::is_gone;
+use super::reason::is_gone;
 use crate::error::Result;
 
 /// How many sequences one statement reads.

@@ -10,8 +10,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::error::SqlState;
-
 use super::catalog::{self, Catalog};
 use super::connect::{Session, place};
 use super::filter::Filter;
@@ -19,10 +17,11 @@ use super::parts::{self, TablePart};
 use super::quote::{literal, qualified};
 use super::reader::{Reader, TableRef, copy_encoding};
 use super::reason::OrPostgres;
+use super::reason::is_gone;
 use super::sequences::{self, Sequence};
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, Result};
-use crate::store::{Consistency, Identity, Level};
+use crate::terms::{Consistency, Identity, Level};
 
 /// How often a source is opened anew because tables changed under it.
 const ATTEMPTS: u32 = 3;
@@ -303,13 +302,6 @@ async fn lock(keeper: &Session, catalog: &Catalog) -> Result<bool> {
         }
     }
     Ok(true)
-}
-
-/// Whether a statement failed because what it names was dropped or renamed meanwhile.
-pub(super) fn is_gone(error: &tokio_postgres::Error) -> bool {
-    [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::WRONG_OBJECT_TYPE]
-        .iter()
-        .any(|state| error.code() == Some(state))
 }
 
 /// Compares the snapshot's view of the locked tables with what is so outside it.

@@ -15,7 +15,7 @@ use super::quote::ident;
 use super::reason::OrPostgres;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, Kind, Result};
-use crate::store::Identity;
+use crate::terms::Identity;
 
 /// How often a rename is tried again after sessions have kept the database busy. The server
 /// itself waits five seconds for them each time (`CountOtherDBBackends`).

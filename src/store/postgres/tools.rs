@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
-use super::connect::{APPLICATION_NAME, place};
+use super::connect::place;
+use super::names::APPLICATION_NAME;
 use super::tls;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, OrFail, Result};

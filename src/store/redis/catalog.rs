@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::connect::{Connection, address};
 use super::rdb::OWNER_KEY;
 use super::reply::Reply;
-use super::swap::page_of;
+use super::reply::page_of;
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Result};
 use crate::pipeline::transform::KeyKind;
-use crate::store::Identity;
+use crate::terms::Identity;
 
 /// The lowest version, as (major, minor), that pfdata works with.
 const OLDEST: (u32, u32) = (6, 2);

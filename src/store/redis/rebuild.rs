@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::rdb::contents::KeyHasher;
 use super::rdb::score_text;
-use super::rdb::stream::{Entries, StreamEvent, StreamId, StreamInfo};
-use super::rdb::value::Sink;
+use super::rdb::sink::Sink;
+use super::rdb::sink::{StreamEvent, StreamId, StreamInfo};
+use super::rdb::stream::Entries;
 use super::reply::{put_argument, put_command, put_command_head};
 use crate::error::Result;
 

@@ -112,6 +112,21 @@ fn put_count(out: &mut Vec<u8>, mark: u8, count: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Cursor and keys of an answer to SCAN.
+pub fn page_of(reply: Reply) -> Result<(Vec<u8>, Vec<Vec<u8>>)> {
+    let mut parts = reply.items().unwrap_or_default().into_iter();
+    match (parts.next(), parts.next()) {
+        (Some(Reply::Bulk(Some(cursor))), Some(Reply::Array(Some(keys)))) => {
+            let keys = keys.into_iter().filter_map(|key| match key {
+                Reply::Bulk(bytes) => bytes,
+                _ => None,
+            });
+            Ok((cursor, keys.collect()))
+        }
+        _ => Err(Error::failed("redis answers SCAN in an unknown way")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

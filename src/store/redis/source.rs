@@ -32,7 +32,7 @@ use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::transform::KeyTransform;
-use crate::store::{Consistency, Identity, Level};
+use crate::terms::{Consistency, Identity, Level};
 
 /// Chunks of up to 256 KiB that may wait between the socket and the parser.
 const QUEUED: usize = 64;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::catalog::Server;
 use super::connect::Connection;
 use super::rdb::OWNER_KEY;
+use super::reply::page_of;
 use super::reply::{Reply, put_command, refusal};
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, OrFail, Result};
@@ -337,21 +338,6 @@ async fn unlink_all(connection: &mut Connection) -> Result<()> {
             return Ok(());
         }
         cursor = next;
-    }
-}
-
-/// Cursor and keys of an answer to SCAN.
-pub fn page_of(reply: Reply) -> Result<(Vec<u8>, Vec<Vec<u8>>)> {
-    let mut parts = reply.items().unwrap_or_default().into_iter();
-    match (parts.next(), parts.next()) {
-        (Some(Reply::Bulk(Some(cursor))), Some(Reply::Array(Some(keys)))) => {
-            let keys = keys.into_iter().filter_map(|key| match key {
-                Reply::Bulk(bytes) => bytes,
-                _ => None,
-            });
-            Ok((cursor, keys.collect()))
-        }
-        _ => Err(Error::failed("redis answers SCAN in an unknown way")),
     }
 }
 

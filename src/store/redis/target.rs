@@ -16,7 +16,7 @@ use super::swap::{self, Marker, Spare, SpareState};
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, OrFail, Result};
 use crate::pipeline::block::{Block, Cleared};
-use crate::store::Identity;
+use crate::terms::Identity;
 
 /// `databases` where the server does not tell: its default.
 const DEFAULT_INDEXES: u32 = 16;

@@ -11,10 +11,10 @@ use super::rdb::contents::{Contents, KeyHasher};
 use super::rdb::file::{FileReader, Item};
 use super::rdb::input::Input;
 use super::rdb::value::{ValueReader, skip};
+use super::reply::page_of;
 use super::reply::{Reply, put_command};
 use super::restore::{hash_value, open_payload};
 use super::source::{Route, Source, route};
-use super::swap::page_of;
 use super::target::Target;
 use crate::error::{Error, Kind, OrFail, Result};
 

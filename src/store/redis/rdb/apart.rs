@@ -2,35 +2,10 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::encode::{Encoder, LARGEST_RULED, too_large};
+use super::ahead::{LARGEST_RULED, too_large};
+use super::encode::Encoder;
 use crate::error::Result;
 use crate::pipeline::transform::{ElementVerdict, KeyTransform, Part, SPELLINGS};
-
-/// Fields and values, one behind the other.
-#[derive(Default)]
-pub(super) struct Ahead {
-    bytes: Vec<u8>,
-    /// Where each field ends, and its value.
-    ends: Vec<(usize, usize)>,
-}
-
-impl Ahead {
-    pub(super) fn push(&mut self, field: &[u8], value: &[u8]) -> Result<()> {
-        self.bytes.extend_from_slice(field);
-        let end = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.ends.push((end, self.bytes.len()));
-        if self.bytes.len() as u64 > LARGEST_RULED { Err(too_large()) } else { Ok(()) }
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut start = 0;
-        self.ends.iter().map(move |&(field, end)| {
-            let begin = std::mem::replace(&mut start, end);
-            (&self.bytes[begin..field], &self.bytes[field..end])
-        })
-    }
-}
 
 impl Encoder<'_, '_> {
     /// What a name inside the key becomes.

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::listpack::Packed;
-use super::stream::{Entries, StreamEvent};
+use super::sink::StreamEvent;
+use super::stream::Entries;
 use crate::error::Result;
 use crate::pipeline::digest::ContentDigest;
 use crate::pipeline::transform::KeyKind;
@@ -410,7 +411,7 @@ mod tests {
 
     #[test]
     fn groups_and_consumers_have_no_order() {
-        let id = |ms| super::super::stream::StreamId { ms, sequence: 0 };
+        let id = |ms| super::super::sink::StreamId { ms, sequence: 0 };
         type Consumer = (&'static [u8], u64);
         let stream = |groups: &[(&[u8], u64, &[Consumer])]| {
             hash_of(

@@ -1,18 +1,17 @@
 //! Encodes a value plainly while its elements pass through the transform.
 
-use super::apart::Ahead;
+use super::ahead::{Ahead, LARGEST_RULED, too_large};
 use super::contents::KeyHasher;
 use super::damaged;
 use super::groups::Groups;
 use super::output::{Body, Output, put_length, put_string};
 use super::seen::{Collisions, Seen};
-use super::stream::{Entries, Entry, NodeBuilder, StreamEvent, StreamId, StreamInfo};
-use super::value::Sink;
-use crate::error::{Error, Result};
+use super::sink::Sink;
+use super::sink::StreamEvent;
+use super::sink::{StreamId, StreamInfo};
+use super::stream::{Entries, Entry, NodeBuilder};
+use crate::error::Result;
 use crate::pipeline::transform::{ElementVerdict, KeyKind, KeyTransform, Part};
-
-/// The largest value that a rule is applied to.
-pub const LARGEST_RULED: u64 = 64 << 20;
 
 /// Buffers that are kept from key to key.
 #[derive(Default)]
@@ -404,10 +403,4 @@ impl Sink for Encoder<'_, '_> {
         self.hasher.stream(&event)?;
         self.settle()
     }
-}
-
-pub(super) fn too_large() -> Error {
-    let limit = LARGEST_RULED >> 20;
-    Error::failed(format!("a rule applies to a redis value of more than {limit} MiB"))
-        .hint("keep or drop the key")
 }

@@ -10,20 +10,24 @@
 //! streamed. Nothing is allocated because a length says so, only because bytes arrived. Hostile
 //! input is an error, never a panic.
 
+mod ahead;
 mod apart;
 pub mod contents;
 pub mod crc64;
 mod decimal;
 mod encode;
+mod encode_groups;
 pub mod file;
 mod groups;
 pub mod input;
+pub(crate) mod library;
 pub mod listpack;
 pub mod lzf;
 pub mod output;
 pub mod packed;
 pub mod rewrite;
 mod seen;
+pub mod sink;
 pub mod stream;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::{Decimal, crc64, opcode};
-use crate::config::policy::Permit;
 use crate::error::{OrFail, Result};
 use crate::pipeline::block::{self, BLOCK_BYTES, Block, Cleared};
+use crate::policy::Permit;
 
 /// Appends a length. `redis/src/rdb.c`, rdbSaveLen.
 pub fn put_length(out: &mut Vec<u8>, length: u64) {

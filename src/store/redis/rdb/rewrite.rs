@@ -7,6 +7,7 @@ use super::apart::respelled;
 use super::contents::{Contents, KeyHasher};
 use super::encode::{Encoder, Scratch, Shape};
 use super::file::{FileReader, Item, Key};
+use super::library::library_name;
 use super::output::{Emit, Output, put_head, put_length, put_string};
 use super::value::{ValueReader, key_kind, skip};
 use super::{OWNER_KEY, kind, opcode};
@@ -14,8 +15,7 @@ use crate::error::Result;
 use crate::pipeline::block::{Block, Cleared};
 use crate::pipeline::digest::ContentDigest;
 use crate::pipeline::transform::{KeyKind, KeyTransform, KeyVerdict, Part};
-use crate::store::redis::functions::library_name;
-use crate::store::{Consistency, Level};
+use crate::terms::{Consistency, Level};
 
 /// What an RDB held and what became of it.
 #[derive(Debug, Clone, Default)]

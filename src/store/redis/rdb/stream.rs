@@ -5,7 +5,10 @@ use std::io::Read;
 
 use super::input::Input;
 use super::listpack::{Builder, Elements, Packed};
-use super::value::Sink;
+use super::sink::Sink;
+use super::sink::StreamEvent;
+use super::sink::StreamId;
+use super::sink::StreamInfo;
 use super::{damaged, kind};
 use crate::error::Result;
 
@@ -14,66 +17,10 @@ const DELETED: i64 = 1;
 /// The entry has the fields of the master entry, which are not repeated.
 const SAME_FIELDS: i64 = 2;
 
-/// The id of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct StreamId {
-    /// Milliseconds since 1970.
-    pub ms: u64,
-    /// Tells apart the entries of one millisecond.
-    pub sequence: u64,
-}
-
-impl StreamId {
-    /// From the 16 big-endian bytes that radix trees are keyed with.
-    pub fn from_be(bytes: [u8; 16]) -> Self {
-        let both = u128::from_be_bytes(bytes);
-        Self { ms: (both >> 64) as u64, sequence: both as u64 }
-    }
-
-    /// The same, written.
-    pub fn to_be(self) -> [u8; 16] {
-        (u128::from(self.ms) << 64 | u128::from(self.sequence)).to_be_bytes()
-    }
-}
-
 impl std::fmt::Display for StreamId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.ms, self.sequence)
     }
-}
-
-/// What a stream says of itself behind its entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StreamInfo {
-    /// Entries that are not deleted.
-    pub length: u64,
-    /// The id given out last.
-    pub last_id: StreamId,
-    /// Since Redis 7.0: the first entry's id, the highest deleted one, and how many entries were
-    /// ever added.
-    pub history: Option<(StreamId, StreamId, u64)>,
-    /// How many groups follow.
-    pub groups: u64,
-}
-
-/// A piece of a stream, in the order of the encoding.
-#[derive(Debug, Clone, Copy)]
-pub enum StreamEvent<'a> {
-    /// A node of entries: the id that theirs count from, and the listpack.
-    Node(StreamId, &'a [u8]),
-    /// All nodes have been seen.
-    Info(StreamInfo),
-    /// A consumer group: its name, the last id it delivered, how many entries it has read (since
-    /// 7.0; -1 is unknown), and how many pending entries follow.
-    Group(&'a [u8], StreamId, Option<i64>, u64),
-    /// A pending entry of the group: id, when it was delivered (milliseconds), how often.
-    Pending(StreamId, u64, u64),
-    /// How many consumers follow.
-    Consumers(u64),
-    /// A consumer: its name, when it was seen last (milliseconds), how many pending entries follow.
-    Consumer(&'a [u8], u64, u64),
-    /// One of the group's pending entries is this consumer's.
-    Owned(StreamId),
 }
 
 fn id<R: Read>(input: &mut Input<R>) -> Result<StreamId> {

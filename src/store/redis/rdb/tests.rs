@@ -6,13 +6,14 @@ use super::contents::Contents;
 use super::listpack::Builder;
 use super::output::{put_length, put_string};
 use super::rewrite::{Summary, rewrite};
-use super::stream::{NodeBuilder, StreamId};
+use super::sink::StreamId;
+use super::stream::NodeBuilder;
 use super::{crc64, kind, opcode};
-use crate::config::policy::{Class, Clearance, Permit, UnruledPermit};
 use crate::error::{Kind, Result};
 use crate::pipeline::transform::{
     ElementVerdict, KeyKind, KeyTransform, KeyVerdict, Part, UnruledKeys,
 };
+use crate::policy::{Class, Clearance, Permit, UnruledPermit};
 
 /// Written by `SAVE` of Redis 7.0.15: every kind in index 3, a function, a key in index 4.
 const SAVED: &[u8] = include_bytes!("../../../../tests/data/redis-7.0.15.rdb");

@@ -5,36 +5,12 @@ use std::io::Read;
 use super::input::{Input, StringHead, shrink};
 use super::listpack::{Elements, Packed};
 use super::packed::{Ziplist, Zipmap, intset};
-use super::stream::{self, StreamEvent};
+use super::sink::Sink;
+use super::sink::WHOLE_STRING;
+use super::stream::{self};
 use super::{Decimal, damaged, decimal, kind};
 use crate::error::{Error, Result};
 use crate::pipeline::transform::KeyKind;
-
-/// Strings up to this long are handed over whole, longer ones in pieces.
-pub const WHOLE_STRING: u64 = 16 << 20;
-
-/// What a value consists of, in the order in which it is stored.
-pub trait Sink {
-    /// A string of up to [`WHOLE_STRING`] bytes.
-    fn string(&mut self, value: &[u8]) -> Result<()>;
-    /// A longer string begins.
-    fn long_string(&mut self, length: u64) -> Result<()>;
-    /// A piece of it.
-    fn long_string_piece(&mut self, piece: &[u8]) -> Result<()>;
-    /// A collection begins; `count` is the number of its elements (of nodes, for a stream), where
-    /// that is known.
-    fn begin(&mut self, count: Option<u64>) -> Result<()>;
-    /// A list item.
-    fn item(&mut self, value: &[u8]) -> Result<()>;
-    /// A member of a set.
-    fn member(&mut self, member: &[u8]) -> Result<()>;
-    /// A member of a sorted set.
-    fn scored(&mut self, member: &[u8], score: f64) -> Result<()>;
-    /// A field of a hash.
-    fn field(&mut self, field: &[u8], value: &[u8]) -> Result<()>;
-    /// Something in a stream.
-    fn stream(&mut self, event: StreamEvent<'_>) -> Result<()>;
-}
 
 /// The kind of key that the encoding `kind` holds; an error names what is not built.
 pub fn key_kind(kind: u8) -> Result<KeyKind> {
