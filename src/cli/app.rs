@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 use crate::job::Run;
+use crate::job::confirmed::{Checked, Confirmed, Guarded};
 use crate::output::progress::Display;
 use crate::output::{Printer, confirm};
 use crate::policy::Class;
@@ -54,7 +55,7 @@ impl App {
 
     /// Makes sure that `environment` is meant; `given` may be one of its short names. Waits for a
     /// terminal on a thread of its own, so that signals are heard meanwhile.
-    pub(super) async fn confirm(
+    async fn confirm(
         &self,
         environment: &str,
         given: Option<&str>,
@@ -67,6 +68,27 @@ impl App {
             confirm::environment(&printer, &environment, given.as_deref(), what)
         })
         .await
+    }
+
+    /// Takes a plan through its guards: shows it, and asks what is to be asked; `given` is the value
+    /// of `--confirm`. Nothing for a dry run.
+    pub(super) async fn decide<P: Guarded>(
+        &self,
+        plan: P,
+        dry_run: bool,
+        given: Option<&str>,
+    ) -> Result<Option<Confirmed<P>>> {
+        let mut plan = Checked::new(plan).await?;
+        self.printer.plan(plan.view(), dry_run)?;
+        if dry_run {
+            return Ok(None);
+        }
+        let plan = plan.ask()?;
+        let wanted = plan.wants();
+        if let Some((name, what)) = &wanted {
+            self.confirm(name, given, what).await?;
+        }
+        plan.confirm(wanted.as_ref().map(|(name, _)| name.as_str())).map(Some)
     }
 
     /// Shows progress while a job runs.

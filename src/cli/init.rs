@@ -40,11 +40,10 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (_, environment) = app.environment(arguments.environment.as_deref())?;
     let name = environment.name.clone();
     let plan = reclassify::plan(environment, class, reason).await?;
-    app.printer.plan(&plan.view, arguments.dry_run)?;
-    if arguments.dry_run {
+    let given = arguments.confirm.as_deref();
+    let Some(plan) = app.decide(plan, arguments.dry_run, given).await? else {
         return Ok(Outcome::Done);
-    }
-    app.confirm(&name, arguments.confirm.as_deref(), "a change of class").await?;
+    };
     let summary = reclassify::execute(plan, &app.run).await?;
     if app.printer.json {
         app.printer.document("init", &summary)?;

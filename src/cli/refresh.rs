@@ -5,9 +5,9 @@ use clap::{Args, ValueEnum};
 use super::app::{App, Outcome, StoreArg, stores};
 use crate::error::{Error, Result};
 use crate::job::load::Request;
-use crate::job::load::execute::{self, wording};
+use crate::job::load::execute;
 use crate::job::load::plan::{self, LoadPlan};
-use crate::job::load::{Summary, Verify, guard};
+use crate::job::load::{Summary, Verify};
 use crate::output::{count, duration};
 use crate::terms::StoreKind;
 
@@ -88,13 +88,11 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
 
 /// Prints the plan, asks, loads, prints the result.
 pub(super) async fn carry_out(app: &App, plan: LoadPlan, flags: &LoadFlags) -> Result<Outcome> {
-    app.printer.plan(&plan.view, flags.dry_run)?;
-    if flags.dry_run {
+    let command = plan.command;
+    let given = flags.confirm.as_deref();
+    let Some(plan) = app.decide(plan, flags.dry_run, given).await? else {
         return Ok(Outcome::Done);
-    }
-    let (command, name) = (plan.command, plan.environment.name.clone());
-    guard::protection(&plan.environment, plan.guarded)?;
-    app.confirm(&name, flags.confirm.as_deref(), wording(command)).await?;
+    };
     let display = app.display();
     let summary = execute::execute(plan, &app.run).await;
     drop(display);

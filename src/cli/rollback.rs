@@ -4,9 +4,7 @@ use clap::Args;
 
 use super::app::{App, Outcome};
 use crate::error::Result;
-use crate::job::history::Command;
-use crate::job::load::execute::wording;
-use crate::job::load::{Request, guard, rollback};
+use crate::job::load::{Request, rollback};
 
 /// Flags of `rollback`.
 #[derive(Debug, Args)]
@@ -30,22 +28,17 @@ pub(super) struct Arguments {
 
 /// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
-    let (config, environment) = app.environment(arguments.environment.as_deref())?;
-    let name = environment.name.clone();
+    let (_, environment) = app.environment(arguments.environment.as_deref())?;
     let request = Request {
         rollback_ready: arguments.rollback_ready,
         discard_target: arguments.discard_target,
         ..Request::default()
     };
-    let unknown = guard::configured_apart(&config, &environment, &environment.stores()).await?;
-    let mut plan = rollback::plan(environment, &request).await?;
-    plan.view.remarks.extend(unknown);
-    app.printer.plan(&plan.view, arguments.dry_run)?;
-    if arguments.dry_run {
+    let plan = rollback::plan(environment, &request).await?;
+    let given = arguments.confirm.as_deref();
+    let Some(plan) = app.decide(plan, arguments.dry_run, given).await? else {
         return Ok(Outcome::Done);
-    }
-    guard::protection(&plan.environment, plan.guarded)?;
-    app.confirm(&name, arguments.confirm.as_deref(), wording(Command::Rollback)).await?;
+    };
     let display = app.display();
     let summary = rollback::execute(plan, &app.run).await;
     drop(display);

@@ -4,7 +4,6 @@ use clap::Args;
 
 use super::app::{App, Outcome};
 use crate::error::{Error, Result};
-use crate::job::load::guard;
 use crate::job::seed;
 use crate::output::duration;
 
@@ -44,17 +43,14 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if let Some((flag, _)) = unbuilt.iter().find(|(_, given)| *given) {
         return Err(Error::not_built(format!("`seed {flag}`")));
     }
-    let (config, environment) = app.environment(Some(&arguments.environment))?;
+    let (_, environment) = app.environment(Some(&arguments.environment))?;
     if let Some(name) = arguments.confirm.filter(|name| *name != environment.name) {
         return Err(Error::refused(format!("--confirm names `{name}`")));
     }
-    let mut plan = seed::plan(environment, &arguments.profiles)?;
-    let stores = plan.stores();
-    plan.view.remarks.extend(guard::configured_apart(&config, &plan.environment, &stores).await?);
-    app.printer.plan(&plan.view, arguments.dry_run)?;
-    if arguments.dry_run {
+    let plan = seed::plan(environment, &arguments.profiles)?;
+    let Some(plan) = app.decide(plan, arguments.dry_run, None).await? else {
         return Ok(Outcome::Done);
-    }
+    };
     let summary = seed::execute(plan, &app.run).await?;
     if app.printer.json {
         app.printer.document("seed", &summary)?;

@@ -6,11 +6,9 @@ use clap::Args;
 
 use super::app::{App, Outcome, StoreArg, stores};
 use crate::error::{Error, Result};
-use crate::job::load::guard;
 use crate::job::snapshot::{self, Request, Summary};
 use crate::output::{bytes, count, duration};
 use crate::pipeline::codec::Compression;
-use crate::policy::Class;
 
 /// Flags of `snapshot`.
 #[derive(Debug, Args)]
@@ -59,18 +57,10 @@ pub(super) struct Arguments {
 
 /// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
-    let (config, environment) = app.environment(Some(&arguments.environment))?;
+    let (_, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;
-    let mut plan = snapshot::plan(environment, request(arguments)?)?;
-    // What is read from a live environment is handled as live data, whoever else points there.
-    if plan.environment.class != Class::Live {
-        let unknown = guard::configured_apart(&config, &plan.environment, &plan.stores).await?;
-        plan.view.remarks.extend(unknown);
-    }
-    app.printer.plan(&plan.view, dry_run)?;
-    if dry_run {
-        return Ok(Outcome::Done);
-    }
+    let plan = snapshot::plan(environment, request(arguments)?)?;
+    let Some(plan) = app.decide(plan, dry_run, None).await? else { return Ok(Outcome::Done) };
     let display = app.display();
     let summary = snapshot::execute(plan, &app.run.progress).await;
     drop(display);

@@ -33,6 +33,15 @@ impl Command {
             Self::Rollback => "rollback",
         }
     }
+
+    /// What a message calls it.
+    pub(crate) fn wording(self) -> &'static str {
+        match self {
+            Self::Restore => "a restore",
+            Self::Refresh => "a refresh",
+            Self::Rollback => "a rollback",
+        }
+    }
 }
 
 /// What becomes of a store.

@@ -1,7 +1,9 @@
 //! Jobs: one file each, `plan() → execute() → Summary`, and what they share.
 
+pub(crate) mod apart;
 pub mod check;
 pub mod classes;
+pub mod confirmed;
 pub mod coverage;
 pub mod history;
 pub mod journal;

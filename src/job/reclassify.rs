@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::classes::{self, Known};
+use super::confirmed::{Confirmed, Guarded};
 use super::history;
 use super::load::guard;
 use super::repositories;
@@ -19,6 +20,7 @@ use crate::repository::class::ClassRecord;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
 use crate::terms::Identity;
+use crate::terms::StoreKind;
 
 /// A change that is decided on.
 pub struct ReclassifyPlan {
@@ -27,6 +29,25 @@ pub struct ReclassifyPlan {
     /// The environment.
     pub environment: Environment,
     reason: String,
+}
+
+impl Guarded for ReclassifyPlan {
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn view(&mut self) -> &mut Plan {
+        &mut self.view
+    }
+
+    /// No store changes.
+    fn stores(&self) -> Vec<StoreKind> {
+        Vec::new()
+    }
+
+    fn asks(&self) -> Option<&'static str> {
+        Some("a change of class")
+    }
 }
 
 /// What was recorded.
@@ -143,7 +164,8 @@ fn targets(environment: &Environment) -> Result<(Vec<Repository>, Vec<String>)> 
 
 /// Records the change, in every repository. Records that a crash left out of some of them are
 /// written there too.
-pub async fn execute(plan: ReclassifyPlan, run: &Run) -> Result<Summary> {
+pub async fn execute(plan: Confirmed<ReclassifyPlan>, run: &Run) -> Result<Summary> {
+    let plan = plan.into_plan();
     let environment = &plan.environment;
     let main = repositories::open_main(environment, true)?;
     let now = Timestamp::now();

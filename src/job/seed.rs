@@ -8,6 +8,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::confirmed::{Confirmed, Guarded};
 use super::{Plan, Run, Step, classes, repositories};
 use crate::config::endpoint::MongoEndpoint;
 use crate::config::{Environment, JobKind};
@@ -45,9 +46,17 @@ pub struct Summary {
     pub steps: Vec<Step>,
 }
 
-impl SeedPlan {
+impl Guarded for SeedPlan {
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn view(&mut self) -> &mut Plan {
+        &mut self.view
+    }
+
     /// The stores that some profile has seeds for.
-    pub fn stores(&self) -> Vec<StoreKind> {
+    fn stores(&self) -> Vec<StoreKind> {
         let mut stores = self.environment.stores();
         stores.retain(|store| self.profiles.iter().any(|profile| profile.has(*store)));
         stores
@@ -108,7 +117,8 @@ fn files(profile: &Profile, store: StoreKind) -> String {
 }
 
 /// Applies them, profile by profile; within one, Postgres, MongoDB, Redis.
-pub async fn execute(plan: SeedPlan, run: &Run) -> Result<Summary> {
+pub async fn execute(plan: Confirmed<SeedPlan>, run: &Run) -> Result<Summary> {
+    let plan = plan.into_plan();
     let started = Instant::now();
     let environment = &plan.environment;
     let main = repositories::open_main(environment, true)?;

@@ -12,8 +12,9 @@ use super::{Summary, guard, mongodb, postgres, recover, redis, swap};
 use crate::config::Environment;
 use crate::error::Result;
 use crate::job::classes::{self, Known};
+use crate::job::confirmed::Confirmed;
 use crate::job::history::forget_old_jobs;
-use crate::job::history::{Command, Holds, How, Loaded, Ready, Record};
+use crate::job::history::{Holds, How, Loaded, Ready, Record};
 use crate::job::journal::{Journal, Journals, Outcome};
 use crate::job::{Run, Step, repositories, snapshot, verify};
 use crate::policy::{Class, Clearance};
@@ -25,7 +26,8 @@ use crate::seed::Profile;
 use crate::terms::StoreKind;
 
 /// Carries the load out. Whatever ends it early leaves the environment as it was.
-pub async fn execute(plan: LoadPlan, run: &Run) -> Result<Summary> {
+pub async fn execute(plan: Confirmed<LoadPlan>, run: &Run) -> Result<Summary> {
+    let plan = plan.into_plan();
     let started = Instant::now();
     let environment = plan.environment.clone();
     let seeds = seed_profiles(&plan)?;
@@ -236,7 +238,7 @@ pub(super) async fn backup(
         ..snapshot::Request::default()
     };
     let backup = snapshot::plan(environment.clone(), request)?;
-    let taken = snapshot::execute(backup, &run.progress)
+    let taken = snapshot::execute(Confirmed::within(backup), &run.progress)
         .await
         .map_err(|error| error.context("the target could not be backed up first"))?;
     let wanted = crate::repository::id::SnapshotRef::Id(taken.snapshot.clone());
@@ -259,9 +261,10 @@ pub(super) async fn backup(
 async fn keep_mongodb(plan: &LoadPlan, journal: &Journal, run: &Run) -> Result<String> {
     let within = format!("{}-previous", journal.job());
     let previous = snapshot::previous(plan.environment.clone(), within)?;
-    let summary = snapshot::execute(previous, &run.progress).await.map_err(|error| {
-        error.context("what is live in mongodb could not be kept for a rollback")
-    })?;
+    let summary =
+        snapshot::execute(Confirmed::within(previous), &run.progress).await.map_err(|error| {
+            error.context("what is live in mongodb could not be kept for a rollback")
+        })?;
     Ok(summary.snapshot)
 }
 
@@ -327,13 +330,4 @@ async fn drop_previous(plan: &LoadPlan, ready: &Ready) -> Vec<String> {
         note(mongodb::drop_previous(environment, None), StoreKind::Mongodb);
     }
     remarks
-}
-
-/// What a command is called when it asks for confirmation.
-pub fn wording(command: Command) -> &'static str {
-    match command {
-        Command::Restore => "a restore",
-        Command::Refresh => "a refresh",
-        Command::Rollback => "a rollback",
-    }
 }

@@ -7,12 +7,11 @@ use jiff::Timestamp;
 
 use super::request::Request;
 use super::request::fingerprint;
-use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
-use crate::job::classes;
 use crate::job::history::{How, holds};
 use crate::job::repositories::{self, Shelf};
+use crate::job::{apart, classes};
 use crate::policy::Class;
 use crate::repository::Stored;
 use crate::repository::manifest::Manifest;
@@ -71,17 +70,6 @@ pub fn discard(environment: &Environment, request: &Request) -> Result<()> {
     }
 }
 
-/// Protected environments change only with a way back, or when there is nothing to go back to.
-pub fn protection(environment: &Environment, guarded: bool) -> Result<()> {
-    if environment.protected && !guarded {
-        return Err(Error::refused(format!("`{}` is protected", environment.name)).hint(format!(
-            "add --rollback-ready, which takes a snapshot of it first, or --discard-target {} if it is dead or empty",
-            environment.name
-        )));
-    }
-    Ok(())
-}
-
 /// One person stays one person: the stores of an environment are masked with one key.
 pub fn one_key(
     environment: &Environment,
@@ -120,7 +108,7 @@ pub async fn identities(
 ) -> Result<(Vec<String>, BTreeMap<StoreKind, Identity>)> {
     let changing: Vec<StoreKind> = stores.keys().copied().collect();
     classes::settled(shelf, environment)?;
-    let unknown = configured_apart(config, environment, &changing).await?;
+    let unknown = apart::configured(config, environment, &changing).await?;
     let mut found = BTreeMap::new();
     for store in stores.keys() {
         let identity = identity(environment, *store).await?;
@@ -149,103 +137,6 @@ pub async fn identities(
         found.insert(*store, identity);
     }
     Ok((unknown, found))
-}
-
-/// Where a store is, as far as the configuration tells: without connecting to anybody else's.
-struct Place {
-    host: String,
-    port: u16,
-    data: String,
-    schemas: Vec<String>,
-}
-
-impl Place {
-    /// Whether both may be the same data: the same port and name, schemas that overlap, and hosts
-    /// that are spelled alike or lead to a common address.
-    async fn overlaps(&self, other: &Self) -> bool {
-        let schemas = self.schemas.is_empty()
-            || other.schemas.is_empty()
-            || self.schemas.iter().any(|schema| other.schemas.contains(schema));
-        if self.port != other.port || self.data != other.data || !schemas {
-            return false;
-        }
-        if self.host.eq_ignore_ascii_case(&other.host) {
-            return true;
-        }
-        let (mine, theirs) = (addresses(&self.host).await, addresses(&other.host).await);
-        mine.iter().any(|address| theirs.contains(address))
-    }
-}
-
-async fn addresses(host: &str) -> Vec<std::net::IpAddr> {
-    match tokio::net::lookup_host((host, 0)).await {
-        Ok(found) => found.map(|address| address.ip().to_canonical()).collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-/// No other configured environment may have one of these stores. Gives what could not be judged.
-/// Touches no store.
-pub async fn configured_apart(
-    config: &Config,
-    environment: &Environment,
-    stores: &[StoreKind],
-) -> Result<Vec<String>> {
-    let mut unknown = Vec::new();
-    for name in config.environments().into_iter().filter(|name| *name != environment.name) {
-        let other = config.stores_of(&name)?;
-        for store in stores {
-            let Some(mine) = place(
-                *store,
-                || environment.postgres(),
-                || environment.redis(),
-                || environment.mongodb(),
-            )?
-            else {
-                continue;
-            };
-            let theirs = place(*store, || other.postgres(), || other.redis(), || other.mongodb());
-            match theirs {
-                Ok(Some(theirs)) if mine.overlaps(&theirs).await => {
-                    return Err(Error::refused(format!(
-                        "{store} of `{}` is configured as that of `{name}` too: {}:{}/{}",
-                        environment.name, mine.host, mine.port, mine.data
-                    ))
-                    .hint("every environment needs data of its own"));
-                }
-                Ok(_) => {}
-                Err(error) => unknown.push(format!(
-                    "whether {store} of `{name}` is the same store is not known: {}",
-                    error.message()
-                )),
-            }
-        }
-    }
-    Ok(unknown)
-}
-
-fn place(
-    store: StoreKind,
-    postgres: impl Fn() -> Result<Option<PostgresEndpoint>>,
-    redis: impl Fn() -> Result<Option<RedisEndpoint>>,
-    mongodb: impl Fn() -> Result<Option<MongoEndpoint>>,
-) -> Result<Option<Place>> {
-    let plain = |host: String, port, data| Place { host, port, data, schemas: Vec::new() };
-    Ok(match store {
-        StoreKind::Postgres => postgres()?.map(|at| Place {
-            host: at.host,
-            port: at.port,
-            data: at.database,
-            schemas: at.schemas,
-        }),
-        StoreKind::Redis => redis()?.map(|at| plain(at.host, at.port, at.db.to_string())),
-        StoreKind::Mongodb => mongodb()?.map(|at| {
-            // Several members stand in one address; the first tells the deployment.
-            let first = at.address.split(',').next().unwrap_or_default();
-            let (host, port) = first.rsplit_once(':').unwrap_or((first, "27017"));
-            plain(host.to_owned(), port.parse().unwrap_or(27017), at.database)
-        }),
-    })
 }
 
 /// What makes a store of an environment this one and no other, as the store itself says.

@@ -9,6 +9,7 @@ use super::request::Request;
 use super::{Verify, guard};
 use crate::config::{Config, Environment, JobKind, KeepPrevious, Treatment};
 use crate::error::{Error, Result};
+use crate::job::confirmed::Guarded;
 use crate::job::history::{Command, How};
 use crate::job::{Plan, classes, repositories};
 use crate::policy::{Class, Clearance, Permit};
@@ -49,6 +50,28 @@ pub struct LoadPlan {
     pub guarded: bool,
     /// Which stores they are, as they said themselves.
     pub identities: BTreeMap<StoreKind, Identity>,
+}
+
+impl Guarded for LoadPlan {
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn view(&mut self) -> &mut Plan {
+        &mut self.view
+    }
+
+    fn stores(&self) -> Vec<StoreKind> {
+        self.stores.keys().copied().collect()
+    }
+
+    fn asks(&self) -> Option<&'static str> {
+        Some(self.command.wording())
+    }
+
+    fn has_a_way_back(&self) -> bool {
+        self.guarded
+    }
 }
 
 /// Decides on a refresh of `environment`.

@@ -13,6 +13,7 @@ use super::{Summary, guard, mongodb, postgres, recover, redis, swap};
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, Result};
 use crate::job::classes::{self, Known};
+use crate::job::confirmed::{Confirmed, Guarded};
 use crate::job::history::{self, Command, Holds, How, Loaded, Ready, Record};
 use crate::job::journal::{Journal, Outcome};
 use crate::job::{Plan, Run, Step, repositories, snapshot};
@@ -32,6 +33,28 @@ pub struct RollbackPlan {
     pub guarded: bool,
     kept: Option<Kept>,
     request: Request,
+}
+
+impl Guarded for RollbackPlan {
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn view(&mut self) -> &mut Plan {
+        &mut self.view
+    }
+
+    fn stores(&self) -> Vec<StoreKind> {
+        self.environment.stores()
+    }
+
+    fn asks(&self) -> Option<&'static str> {
+        Some(Command::Rollback.wording())
+    }
+
+    fn has_a_way_back(&self) -> bool {
+        self.guarded
+    }
 }
 
 /// Decides on a rollback: the stores of the last load that have something to go back to. What a
@@ -167,7 +190,8 @@ fn describe(kept: &Kept, view: &mut Plan) {
 }
 
 /// Carries the rollback out.
-pub async fn execute(plan: RollbackPlan, run: &Run) -> Result<Summary> {
+pub async fn execute(plan: Confirmed<RollbackPlan>, run: &Run) -> Result<Summary> {
+    let plan = plan.into_plan();
     let started = Instant::now();
     let environment = plan.environment.clone();
     let main = repositories::open_main(&environment, false)?;
@@ -278,7 +302,8 @@ async fn prepare(
             mongodb::beside(environment, stored, permit, journal.job(), &run.progress).await?;
         let within = format!("{}-previous", journal.job());
         let keep = snapshot::previous(environment.clone(), within)?;
-        swap.previous = Some(snapshot::execute(keep, &run.progress).await?.snapshot);
+        swap.previous =
+            Some(snapshot::execute(Confirmed::within(keep), &run.progress).await?.snapshot);
         let mut step = Step::since(started, "load", Some(StoreKind::Mongodb));
         step.records = stored
             .manifest

@@ -24,6 +24,7 @@ use super::classes::{self, Known};
 use super::journal::{Journal, Journals, Outcome};
 use super::{Step, repositories};
 use crate::error::{Error, OrFail, Result};
+use crate::job::confirmed::Confirmed;
 use crate::pipeline::progress::Progress;
 use crate::policy;
 use crate::repository::gate::Gate;
@@ -76,7 +77,8 @@ pub struct Record {
 }
 
 /// Takes the snapshot. Whatever ends it early (an error, a signal, a crash) leaves no snapshot.
-pub async fn execute(plan: SnapshotPlan, progress: &Progress) -> Result<Summary> {
+pub async fn execute(plan: Confirmed<SnapshotPlan>, progress: &Progress) -> Result<Summary> {
+    let plan = plan.into_plan();
     let started = Instant::now();
     let created = Timestamp::now();
     let main = repositories::open_main(&plan.environment, true)?;

@@ -8,7 +8,9 @@ use crate::config::{Environment, JobKind, SetSettings};
 use crate::error::{Error, Result};
 use crate::job::Plan;
 use crate::job::classes::{self, Known};
+use crate::job::confirmed::Guarded;
 use crate::pipeline::codec::Compression;
+use crate::policy::Class;
 use crate::policy::{self, Clearance, Ruling};
 use crate::repository::PREVIOUS_SET;
 use crate::terms::StoreKind;
@@ -67,6 +69,21 @@ impl SnapshotPlan {
     /// Whether collections are left out.
     pub(super) fn is_partial(&self) -> bool {
         !self.request.only.is_empty() || !self.request.exclude.is_empty()
+    }
+}
+
+impl Guarded for SnapshotPlan {
+    fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn view(&mut self) -> &mut Plan {
+        &mut self.view
+    }
+
+    /// What is read from a live environment is handled as live data, whoever else points there.
+    fn stores(&self) -> Vec<StoreKind> {
+        if self.environment.class == Class::Live { Vec::new() } else { self.stores.clone() }
     }
 }
 
