@@ -16,7 +16,7 @@ use crate::job::classes::{self, Known};
 use crate::job::confirmed::{Confirmed, Guarded};
 use crate::job::history::{self, Command, Holds, How, Loaded, Ready, Record};
 use crate::job::journal::{Journal, Outcome};
-use crate::job::{Plan, Run, Step, repositories, snapshot};
+use crate::job::{Plan, Run, Step, apart, repositories, snapshot};
 use crate::policy::{Class, Permit};
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
@@ -62,6 +62,8 @@ impl Guarded for RollbackPlan {
 pub async fn plan(environment: Environment, request: &Request) -> Result<RollbackPlan> {
     environment.refuse_unbuilt(JobKind::Rollback, None)?;
     guard::discard(&environment, request)?;
+    // Before its stores are asked for what they keep: they may be another's.
+    apart::configured(&environment.config(), &environment, &environment.stores()).await?;
     let main = repositories::open_main(&environment, false)?;
     let mut plan = RollbackPlan {
         view: Plan::new("rollback", format!("rollback {}", environment.name)),
