@@ -155,7 +155,7 @@ pub fn main() -> ExitCode {
         LogFormatArg::Text => LogFormat::Text,
         LogFormatArg::Json => LogFormat::Json,
     };
-    logging::start(format, globals.verbose);
+    logging::start(format, globals.verbose, printer.color);
     let app = App { printer, config_dir: globals.config_dir.clone(), run: Run::default() };
     let code = match hardened.and_then(|()| run(&app, cli.command)) {
         Ok(Outcome::Done) => 0,

@@ -1,9 +1,9 @@
 //! Logs: tracing events on stderr, as text or JSON lines.
 
-use std::io::IsTerminal;
-
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
+
+use super::color::Color;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,24 +16,45 @@ pub enum LogFormat {
 }
 
 /// Starts logging. `verbosity` counts `-v`: 0 warnings, 1 info, 2 debug, 3 trace of pfdata
-/// itself. Libraries stay at warnings: their debug output can hold connection parameters.
-pub fn start(format: LogFormat, verbosity: u8) {
-    let level = match verbosity {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::new(format!("off,pfdata={level}"));
+/// itself.
+pub fn start(format: LogFormat, verbosity: u8, color: Color) {
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(directives(verbosity)))
         .with_writer(std::io::stderr)
         .with_timer(SystemTime)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+        .with_ansi(color.on_stderr());
     let started = match format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
     // A second start happens in tests only, and the first one's settings stay.
     drop(started);
+}
+
+/// Libraries say nothing, at any level: what they log can hold connection parameters.
+fn directives(verbosity: u8) -> String {
+    let level = match verbosity {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    format!("off,pfdata={level}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_verbosity_lets_a_library_speak() {
+        for (verbosity, expected) in
+            [(0, "off,pfdata=warn"), (1, "off,pfdata=info"), (2, "off,pfdata=debug")]
+        {
+            assert_eq!(directives(verbosity), expected);
+        }
+        for verbosity in [3, 4, u8::MAX] {
+            assert_eq!(directives(verbosity), "off,pfdata=trace");
+        }
+    }
 }

@@ -1,32 +1,23 @@
 //! The only code that prints: answers on stdout, everything else on stderr.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the room that prints")]
 
+mod color;
 pub mod confirm;
 pub mod logging;
 pub mod progress;
 pub mod table;
 pub(crate) mod visible;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
+
+pub use color::Color;
 
 use crate::error::{Error, OrFail, Result};
 use crate::job::{Plan, Step};
 use table::Table;
 use visible::visible;
-
-/// When output is coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
 
 /// What the user wants to see.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,14 +144,7 @@ impl Printer {
     }
 
     fn paint(&self, code: &str, text: &str, stdout: bool) -> String {
-        let terminal = if stdout { io::stdout().is_terminal() } else { io::stderr().is_terminal() };
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let colored = match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => terminal && !plain,
-        };
+        let colored = if stdout { self.color.on_stdout() } else { self.color.on_stderr() };
         if colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
