@@ -1,11 +1,8 @@
 //! `country`: a country drawn for the record; there are too few to give each one another.
 
-use super::definition::{
-    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
-    Transformer, Uniqueness, Value, Wrote,
-};
-use super::support;
-use crate::anonymize::pseudonym::Draw;
+use super::definition::{Arguments, Definition, Draws, Parameter, ParameterKind};
+use super::recipe::{self, Pen, Recipe, Suffix};
+use super::support::{MAX_LENGTH, longest};
 use fake::locales::{Data, EN};
 
 /// Longer names ("Antarctica (the territory South of 60 deg S)") are not used.
@@ -13,10 +10,7 @@ const LONGEST: usize = 32;
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "country",
-    aliases: &[],
     summary: "a country, by name or two-letter code, drawn for the record and not for the value",
-    preserves: "null and empty",
-    accepts: "text",
     parameters: &[
         Parameter {
             name: "format",
@@ -24,51 +18,43 @@ pub(super) const DEFINITION: Definition = Definition {
             default: "name",
             summary: "name or code (ISO 3166-1 alpha-2)",
         },
-        support::MAX_LENGTH,
+        MAX_LENGTH,
     ],
     example: "country = { use = \"country\", format = \"code\" }",
-    effect: Effect::Leaf,
-    keyed: true,
     draws: Draws::Record,
-    unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| {
+    ..recipe::definition::<Country>()
+};
+
+#[derive(Default)]
+struct Country {
+    /// Those that fit: a name is never cut.
+    words: Vec<&'static str>,
+    least: usize,
+}
+
+impl Recipe for Country {
+    const SUFFIX: Suffix = Suffix::Never;
+
+    fn read(arguments: &Arguments<'_>) -> Result<Self, String> {
         let (words, least) = match arguments.text("format", "name") {
             "name" => (<EN as Data>::ADDRESS_COUNTRY, 4),
             "code" => (<EN as Data>::ADDRESS_COUNTRY_CODE, 2),
             _ => return Err("`format` must be name or code".to_owned()),
         };
         let limit = arguments.limit(least)?.map_or(LONGEST, |limit| limit.min(LONGEST));
-        let words: Vec<&'static str> =
-            words.iter().copied().filter(|word| word.chars().count() <= limit).collect();
-        Ok(Box::new(Country { longest: support::longest(&words), words }))
-    },
-};
-
-struct Country {
-    words: Vec<&'static str>,
-    longest: usize,
-}
-
-impl Transformer for Country {
-    fn accepts(&self, form: Form) -> bool {
-        support::is_text(form)
+        let fits = |word: &&str| word.chars().count() <= limit;
+        Ok(Self { words: words.iter().copied().filter(fits).collect(), least })
     }
 
-    fn longest(&self) -> Length {
-        Length::AtMost(self.longest)
+    fn least(&self) -> usize {
+        self.least
     }
 
-    fn normalize<'a>(
-        &self,
-        text: &'a str,
-        _form: Form,
-        scratch: &'a mut String,
-    ) -> Result<&'a str, Mismatch> {
-        Ok(support::tidy(text, true, scratch))
+    fn longest(&self) -> usize {
+        longest(&self.words)
     }
 
-    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
-        out.extend_from_slice(Draw::new(value.digest).pick(&self.words).as_bytes());
-        Ok(Wrote::Same)
+    fn words(&self, pen: &mut Pen<'_>) {
+        pen.word(&self.words);
     }
 }

@@ -1,11 +1,13 @@
 //! The mapping, pinned: if one of these lines has to change, so has `MAPPING_VERSION`.
 
-use crate::anonymize::testing::{copy, key, rules, table};
+use crate::anonymize::testing::{copy, key, table, try_rules};
+use crate::anonymize::transformers::Definition;
 use proptest::prelude::*;
 
 /// What a rule makes of a value in a column of a type; `None` is null.
 fn masked(rule: &str, type_name: &str, value: &str) -> Result<Option<String>, String> {
-    let rules = rules(&format!("[postgres.\"public.t\"]\nc = {rule}\n"));
+    let text = format!("[postgres.\"public.t\"]\nc = {rule}\n");
+    let rules = try_rules(&text).map_err(|error| error.to_string())?;
     let mut table = table("t", &[("c", type_name)]);
     table.primary_key = vec!["c".to_owned()];
     let plan = rules.postgres(&[table], false, &key()).map_err(|error| error.to_string())?;
@@ -112,6 +114,62 @@ fn the_mapping_is_pinned() {
         let found = GOLDEN.iter().any(|line| line.0.contains(definition.name));
         assert!(found || definition.name == "drop", "{} has no line", definition.name);
     }
+}
+
+/// The transformers that write words, as rules say them.
+const WORDS: &[&str] = &[
+    "use = \"city\"",
+    "use = \"street\"",
+    "use = \"company\"",
+    "use = \"username\"",
+    "use = \"url\"",
+    "use = \"name\"",
+    "use = \"first_name\"",
+    "use = \"last_name\"",
+    "use = \"email\"",
+    "use = \"country\"",
+    "use = \"country\", format = \"code\"",
+];
+
+/// Words of every length, with and without a suffix, and what is said where there is no room: of
+/// all of it a digest is pinned.
+#[test]
+fn words_of_every_length_are_pinned() {
+    let originals = ["a", "Ann Lee", " ann  lee", "ANN@corp.example", "Jose\u{301}", "7", "x/y"];
+    let mut made = String::new();
+    for words in WORDS {
+        for unique in ["", ", unique = true", ", link = \"l\""] {
+            for length in 0..60 {
+                let limit = format!(", max_length = {length}");
+                let limit = if length == 0 { "" } else { &limit };
+                let rule = format!("{{ {words}{unique}{limit} }}");
+                for original in originals {
+                    made.push_str(&format!("{:?}\n", masked(&rule, "text", original)));
+                }
+                // The longest text is in the message.
+                made.push_str(&format!("{:?}\n", masked(&rule, "character varying(1)", "a")));
+            }
+        }
+    }
+    assert_eq!(
+        xxhash_rust::xxh3::xxh3_64(made.as_bytes()),
+        6930796343599041355,
+        "{} bytes",
+        made.len()
+    );
+}
+
+/// What `rules list` shows.
+#[test]
+fn the_definitions_are_pinned() {
+    let mut told = String::new();
+    for definition in crate::anonymize::transformers::list() {
+        let Definition { name, aliases, summary, preserves, accepts, .. } = definition;
+        let Definition { parameters, example, keyed, draws, unique, .. } = definition;
+        told.push_str(&format!("{name} {aliases:?} {summary} {preserves} {accepts} "));
+        told.push_str(&format!("{parameters:?} {example} {keyed} {draws:?} {unique:?}\n"));
+    }
+    assert_eq!(xxhash_rust::xxh3::xxh3_64(told.as_bytes()), 5137634143523489023, "{told}");
 }
 
 /// Originals that must not be found in what text transformers write.

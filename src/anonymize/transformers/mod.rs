@@ -3,7 +3,8 @@
 //! A file holds a [`Definition`] (what `rules list` shows and what a rule may say) whose `build`
 //! checks the arguments of a rule and gives a [`Transformer`]. A transformer knows no store: it
 //! gets the text of one scalar, the [`Form`] it stands in, and the digest of the normalized
-//! value, and writes the text of the new one. It never sees a null or an empty value.
+//! value, and writes the text of the new one. It never sees a null or an empty value. One that
+//! writes words is a [`recipe`]: the words and their shape.
 
 mod choice;
 mod city;
@@ -25,6 +26,7 @@ pub(crate) mod number;
 mod number_noise;
 mod phone;
 mod postcode;
+mod recipe;
 pub(crate) mod redact;
 mod street;
 pub(crate) mod support;

@@ -29,7 +29,7 @@ pub(super) const DEFINITION: Definition = Definition {
     unique: Uniqueness::Never,
     build: |arguments: &Arguments<'_>| {
         let mut text = arguments.text("text", TEXT).as_bytes().to_vec();
-        support::clip(&mut text, 0, arguments.room);
+        support::clip(&mut text, 0, arguments.room, b' ');
         Ok(Box::new(Redact(text)))
     },
 };
@@ -120,7 +120,7 @@ pub(crate) fn neutral(
     };
     out.extend_from_slice(text);
     if form == Form::Text {
-        support::clip(out, start, room);
+        support::clip(out, start, room, b' ');
     }
     Ok(Wrote::Same)
 }

@@ -1,66 +1,35 @@
 //! `street`: a house number and a street.
 
-use super::definition::{
-    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
-    Wrote,
-};
-use super::number::push_digits;
-use super::support;
-use crate::anonymize::pseudonym::Draw;
+use super::definition::Definition;
+use super::recipe::{self, Pen, Recipe, Suffix};
+use super::support::{LAST_NAMES, longest};
 use fake::locales::{Data, EN};
-use support::LAST_NAMES;
 
 const SUFFIXES: &[&str] = <EN as Data>::ADDRESS_STREET_SUFFIX;
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "street",
-    aliases: &[],
     summary: "a house number and a street: 417 Kessler Avenue",
-    preserves: "null and empty",
-    accepts: "text",
-    parameters: &[support::MAX_LENGTH],
     example: "address = { json = { \"$.street\" = \"street\", \"$\" = \"redact\" } }",
-    effect: Effect::Leaf,
-    keyed: true,
-    draws: Draws::Original,
-    unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| Ok(Box::new(Street { limit: arguments.limit(1)? })),
+    ..recipe::definition::<Street>()
 };
 
-struct Street {
-    limit: Option<usize>,
-}
+#[derive(Default)]
+struct Street;
 
-impl Transformer for Street {
-    fn accepts(&self, form: Form) -> bool {
-        support::is_text(form)
+impl Recipe for Street {
+    const SUFFIX: Suffix = Suffix::Never;
+
+    fn longest(&self) -> usize {
+        "9999 ".len() + longest(LAST_NAMES) + 1 + longest(SUFFIXES)
     }
 
-    fn longest(&self) -> Length {
-        let words = 5 + support::longest(LAST_NAMES) + 1 + support::longest(SUFFIXES);
-        Length::AtMost(words.min(self.limit.unwrap_or(usize::MAX)))
-    }
-
-    fn normalize<'a>(
-        &self,
-        text: &'a str,
-        _form: Form,
-        scratch: &'a mut String,
-    ) -> Result<&'a str, Mismatch> {
-        Ok(support::tidy(text, true, scratch))
-    }
-
-    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
-        let mut draw = Draw::new(value.digest);
-        let start = out.len();
-        let number = 1 + draw.below(9999);
-        let (name, suffix) = (draw.pick(LAST_NAMES), draw.pick(SUFFIXES));
-        push_digits(number, 1, out);
-        for word in [name, suffix] {
-            out.push(b' ');
-            out.extend_from_slice(word.as_bytes());
-        }
-        support::finish(out, start, self.limit, None);
-        Ok(Wrote::Same)
+    fn words(&self, pen: &mut Pen<'_>) {
+        let house = 1 + pen.below(9999);
+        pen.number(house);
+        pen.put(" ");
+        pen.word(LAST_NAMES);
+        pen.put(" ");
+        pen.word(SUFFIXES);
     }
 }

@@ -5,9 +5,7 @@ use std::sync::LazyLock;
 use fake::locales::{Data, EN};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use super::super::pseudonym::{Digest, SUFFIX_CHARS, suffix};
-use super::definition::Arguments;
-use super::definition::{Form, Literal};
+use super::definition::{Arguments, Form, Literal, Parameter, ParameterKind};
 
 /// First names.
 pub(super) const FIRST_NAMES: &[&str] = <EN as Data>::NAME_FIRST_NAME;
@@ -67,9 +65,9 @@ impl Arguments<'_> {
 }
 
 /// The parameter that most text transformers have.
-pub(super) const MAX_LENGTH: super::definition::Parameter = super::definition::Parameter {
+pub(super) const MAX_LENGTH: Parameter = Parameter {
     name: "max_length",
-    kind: super::definition::ParameterKind::Integer,
+    kind: ParameterKind::Integer,
     default: "the column's length",
     summary: "the most characters to write; every place of a link needs the same",
 };
@@ -96,8 +94,8 @@ fn letters(word: &str) -> Box<str> {
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Cuts what was written since `start` to `limit` characters, without a space at the end.
-pub(super) fn clip(out: &mut Vec<u8>, start: usize, limit: Option<usize>) {
+/// Cuts what was written since `start` to `limit` characters, without a gap at the end.
+pub(super) fn clip(out: &mut Vec<u8>, start: usize, limit: Option<usize>, gap: u8) {
     let Some(limit) = limit else { return };
     if out.len() - start <= limit {
         return;
@@ -106,29 +104,10 @@ pub(super) fn clip(out: &mut Vec<u8>, start: usize, limit: Option<usize>) {
         std::str::from_utf8(&out[start..]).ok().and_then(|text| text.char_indices().nth(limit))
     {
         out.truncate(start + end);
-        while out.len() > start + 1 && out.last() == Some(&b' ') {
+        while out.len() > start + 1 && out.last() == Some(&gap) {
             out.pop();
         }
     }
-}
-
-/// Cuts what was written since `start` to `limit`, and with a digest adds its suffix, which is
-/// never cut.
-pub(super) fn finish(
-    out: &mut Vec<u8>,
-    start: usize,
-    limit: Option<usize>,
-    unique: Option<&Digest>,
-) {
-    let Some(digest) = unique else { return clip(out, start, limit) };
-    let left = limit.map(|limit| limit.saturating_sub(SUFFIX_CHARS + 1));
-    if left == Some(0) {
-        out.truncate(start);
-    } else {
-        clip(out, start, left);
-        out.push(b' ');
-    }
-    suffix(digest, out);
 }
 
 /// Trimmed and NFC; with `lower` also lower case and with single spaces.
@@ -210,7 +189,7 @@ mod tests {
     fn clip_counts_characters() {
         let mut out = b"x".to_vec();
         out.extend_from_slice("éé é".as_bytes());
-        clip(&mut out, 1, Some(3));
+        clip(&mut out, 1, Some(3), b' ');
         assert_eq!(out, "xéé".as_bytes());
     }
 }

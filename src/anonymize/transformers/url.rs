@@ -1,77 +1,43 @@
 //! `url`: an address on a host that nobody can own.
 
-use super::definition::{
-    Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
-    Wrote,
-};
-use super::support;
-use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
+use super::definition::Definition;
+use super::recipe::{self, Pen, Recipe, Suffix};
+use super::support::longest;
 use fake::locales::{Data, EN};
 
-const HOSTS: [&str; 3] = ["https://example.com/", "https://example.net/", "https://example.org/"];
-const HOST_CHARS: usize = 20;
 const WORDS: &[&str] = <EN as Data>::LOREM_WORD;
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "url",
-    aliases: &[],
     summary: "https://example.com/ and a path of two words",
     preserves: "null and empty; uniqueness on request (a path of 16 characters)",
-    accepts: "text",
-    parameters: &[support::MAX_LENGTH],
     example: "avatar = \"url\"",
-    effect: Effect::Leaf,
-    keyed: true,
-    draws: Draws::Original,
-    unique: Uniqueness::OnRequest,
-    build: |arguments: &Arguments<'_>| {
-        let least = HOST_CHARS + if arguments.unique { SUFFIX_CHARS } else { 0 };
-        let limit = arguments.limit(least)?;
-        Ok(Box::new(Url { unique: arguments.unique, limit }))
-    },
+    ..recipe::definition::<Url>()
 };
 
-struct Url {
-    unique: bool,
-    limit: Option<usize>,
-}
+#[derive(Default)]
+struct Url;
 
-impl Transformer for Url {
-    fn accepts(&self, form: Form) -> bool {
-        support::is_text(form)
-    }
-
-    fn longest(&self) -> Length {
-        let path = if self.unique { SUFFIX_CHARS } else { 2 * support::longest(WORDS) + 1 };
-        Length::AtMost((HOST_CHARS + path).min(self.limit.unwrap_or(usize::MAX)))
-    }
-
-    fn injective(&self) -> bool {
-        self.unique
-    }
-
+impl Recipe for Url {
     /// Paths can differ in case alone, so that stays a difference.
-    fn normalize<'a>(
-        &self,
-        text: &'a str,
-        _form: Form,
-        scratch: &'a mut String,
-    ) -> Result<&'a str, Mismatch> {
-        Ok(support::tidy(text, false, scratch))
+    const FOLDS: bool = false;
+    const SUFFIX: Suffix = Suffix::Instead;
+    /// RFC 2606 reserves these.
+    const HEADS: &[&str] =
+        &["https://example.com/", "https://example.net/", "https://example.org/"];
+
+    /// A host alone is an address too.
+    fn least(&self) -> usize {
+        0
     }
 
-    fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {
-        let mut draw = Draw::new(value.digest);
-        let start = out.len();
-        out.extend_from_slice(draw.pick(&HOSTS).as_bytes());
-        if self.unique {
-            suffix(value.digest, out);
-            return Ok(Wrote::Same);
-        }
-        out.extend_from_slice(draw.pick(WORDS).as_bytes());
-        out.push(b'-');
-        out.extend_from_slice(draw.pick(WORDS).as_bytes());
-        support::clip(out, start, self.limit);
-        Ok(Wrote::Same)
+    fn longest(&self) -> usize {
+        2 * longest(WORDS) + 1
+    }
+
+    fn words(&self, pen: &mut Pen<'_>) {
+        pen.word(WORDS);
+        pen.put("-");
+        pen.word(WORDS);
     }
 }
