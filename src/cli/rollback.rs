@@ -28,7 +28,6 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (config, environment) = app.environment(arguments.environment.as_deref())?;
     let name = environment.name.clone();

@@ -57,7 +57,6 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (config, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;
