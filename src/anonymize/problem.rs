@@ -29,7 +29,7 @@ pub(crate) enum Problem {
         path: String,
         /// The rule, where it is known.
         at: Option<Location>,
-        /// Why.
+        /// What is wrong with it, without the value itself.
         reason: &'static str,
     },
     /// The bytes are not what they should be.

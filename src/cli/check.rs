@@ -14,7 +14,7 @@ pub(super) struct Arguments {
     /// The environments
     #[arg(value_name = "ENV")]
     environments: Vec<String>,
-    /// Not built yet
+    /// Print the SQL and the ACLs that the roles of pfdata need (not built yet)
     #[arg(long, hide = true)]
     grants: bool,
 }
@@ -25,7 +25,6 @@ struct Document {
     findings: Vec<Checked>,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if arguments.grants {
         return Err(Error::not_built("`check --grants`"));

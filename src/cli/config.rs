@@ -40,7 +40,6 @@ struct Value {
     origin: String,
 }
 
-/// Runs it.
 pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     let Command::Show { environment, origin } = &arguments.command;
     let (config, environment) = app.environment(environment.as_deref())?;

@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// Record that the environment is of this class from now on, as its file says already
     #[arg(long, value_name = "CLASS")]
     reclassify: Option<String>,
-    /// Why
+    /// Why the class changes: recorded, and shown by `status`
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// The environment's name again, instead of typing it
@@ -28,7 +28,6 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let Some(class) = &arguments.reclassify else {
         return Err(Error::not_built("`pfdata init` without --reclassify"));

@@ -49,7 +49,6 @@ struct Broken {
     error: String,
 }
 
-/// Runs it.
 pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     let config = app.config(arguments.environment.as_deref())?;
     let only = match &arguments.environment {

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
     /// An environment (its newest anonymized snapshot), ENV/SET or a snapshot
     #[arg(long, value_name = "SOURCE")]
     from: Option<String>,
-    /// Not built yet
+    /// Take a new snapshot of the source first (not built yet)
     #[arg(long, hide = true)]
     fresh: bool,
     #[command(flatten)]
@@ -75,7 +75,6 @@ impl LoadFlags {
     }
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if arguments.fresh {
         return Err(Error::not_built("`refresh --fresh`"));

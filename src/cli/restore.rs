@@ -19,17 +19,16 @@ pub(super) struct Arguments {
     /// The environment to load into
     #[arg(long = "to", value_name = "ENV")]
     to: String,
-    /// Not built yet
+    /// Load this table or collection alone (not built yet)
     #[arg(long, value_name = "NAME", hide = true)]
     only: Vec<String>,
-    /// Not built yet
+    /// Load over what is live instead of beside it (not built yet)
     #[arg(long, hide = true)]
     in_place: bool,
     #[command(flatten)]
     flags: LoadFlags,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if arguments.in_place {
         return Err(Error::not_built("`restore --in-place`"));

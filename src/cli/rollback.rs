@@ -26,7 +26,6 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (_, environment) = app.environment(arguments.environment.as_deref())?;
     let request = Request {

@@ -72,7 +72,7 @@ enum Command {
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
-    /// Not built yet
+    /// Propose rules from names, types and sampled values (not built yet)
     #[command(hide = true)]
     Scan {
         #[arg(value_name = "ENV")]
@@ -82,7 +82,6 @@ enum Command {
     },
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Command::Check { environment, missing: true, .. } => missing(app, &environment).await,

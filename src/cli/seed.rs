@@ -16,13 +16,13 @@ pub(super) struct Arguments {
     /// Folders below `seeds`; those of `data.refresh.seeds` where none is named
     #[arg(value_name = "PROFILE")]
     profiles: Vec<String>,
-    /// Not built yet
+    /// Make this many times the rows that the profile asks for (not built yet)
     #[arg(long, value_name = "F", hide = true)]
     scale: Option<String>,
-    /// Not built yet
+    /// Make the same rows again for the same number (not built yet)
     #[arg(long, value_name = "N", hide = true)]
     rng_seed: Option<String>,
-    /// Not built yet
+    /// Empty the stores first; needs --confirm (not built yet)
     #[arg(long, hide = true)]
     reset: bool,
     /// The environment's name again; needed by --reset only
@@ -33,7 +33,6 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let unbuilt = [
         ("--scale", arguments.scale.is_some()),

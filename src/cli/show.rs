@@ -19,7 +19,6 @@ pub(super) struct Arguments {
     snapshot: String,
 }
 
-/// Runs it.
 pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     let config = app.config(None)?;
     let wanted = repositories::parse(&config, &arguments.snapshot)?;

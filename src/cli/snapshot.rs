@@ -55,7 +55,6 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (_, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;

@@ -74,7 +74,6 @@ struct Crash {
     swapping: bool,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
     let config = app.config(arguments.environment.as_deref())?;
     let names = match &arguments.environment {

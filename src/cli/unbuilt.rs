@@ -10,43 +10,43 @@ use crate::error::{Error, Result};
 /// Each takes anything, so that what is refused is the command and not one of its flags.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Not built yet
+    /// Make an anonymized copy of a raw snapshot, without a database (not built yet)
     #[command(hide = true)]
     Anonymize(Rest),
-    /// Not built yet
+    /// Bring the stores of an environment to the newest version of their schema (not built yet)
     #[command(hide = true)]
     Migrate(Rest),
-    /// Not built yet
+    /// Delete the snapshots that no rule of retention keeps, and say why each goes or stays (not built yet)
     #[command(hide = true)]
     Retention(Rest),
-    /// Not built yet
+    /// Keep a snapshot whatever the rules of retention say (not built yet)
     #[command(hide = true)]
     Pin(Rest),
-    /// Not built yet
+    /// Leave a pinned snapshot to the rules of retention again (not built yet)
     #[command(hide = true)]
     Unpin(Rest),
-    /// Not built yet
+    /// Bring a snapshot back that retention deleted (not built yet)
     #[command(hide = true)]
     Undelete(Rest),
-    /// Not built yet
+    /// Restore the newest snapshot into scratch stores and report how long recovery takes (not built yet)
     #[command(hide = true)]
     Drill(Rest),
-    /// Not built yet
+    /// Write a snapshot in the format of the stores' own tools (not built yet)
     #[command(hide = true)]
     Export(Rest),
-    /// Not built yet
+    /// Take files of the stores' own tools as a snapshot (not built yet)
     #[command(hide = true)]
     Import(Rest),
-    /// Not built yet
+    /// Print a part of a snapshot (not built yet)
     #[command(hide = true)]
     Cat(Rest),
-    /// Not built yet
+    /// Say whether one environment may be promoted to another (not built yet)
     #[command(hide = true)]
     Gate(Rest),
-    /// Not built yet
+    /// Print the schedules of the configuration for cron, systemd or Kubernetes (not built yet)
     #[command(hide = true)]
     Schedule(Rest),
-    /// Not built yet
+    /// Report on snapshots, loads and recovery times (not built yet)
     #[command(hide = true)]
     Report(Rest),
 }
@@ -59,7 +59,7 @@ pub(super) struct Rest {
 }
 
 impl Command {
-    /// Refuses.
+    /// Names the command in the refusal, as it was typed.
     pub(super) fn run(&self) -> Result<Outcome> {
         let name = match self {
             Self::Anonymize(_) => "anonymize",

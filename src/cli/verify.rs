@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     /// Every snapshot of every repository
     #[arg(long, conflicts_with = "snapshots")]
     all: bool,
-    /// Not built yet
+    /// Compare with what an environment holds now instead (not built yet)
     #[arg(long, value_name = "ENV", hide = true)]
     against: Option<String>,
 }
@@ -31,7 +31,6 @@ struct Document<'a> {
     unreadable: Vec<String>,
 }
 
-/// Runs it.
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if arguments.against.is_some() {
         return Err(Error::not_built("`verify --against`"));

@@ -113,7 +113,7 @@ pub struct MongoReady {
 /// `step-result.json`: what each store holds after the load.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Loaded {
-    /// When.
+    /// When this was written, which is before the swap.
     pub at: Option<Timestamp>,
     /// By store.
     pub stores: BTreeMap<StoreKind, Holds>,

@@ -43,7 +43,7 @@ pub enum Outcome {
 pub struct Done {
     /// When it ended.
     pub at: Timestamp,
-    /// How.
+    /// Whether what it planned stands, or was undone.
     pub outcome: Outcome,
     /// The error's message, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -40,7 +40,7 @@ pub struct Summary {
     pub environment: String,
     /// The profiles, in order.
     pub profiles: Vec<String>,
-    /// All of it.
+    /// Every profile in every store.
     pub elapsed_ms: u64,
     /// What was done.
     pub steps: Vec<Step>,

@@ -26,7 +26,7 @@ pub struct ClassRecord {
     pub to: Class,
     /// Why, in somebody's words.
     pub reason: String,
-    /// When.
+    /// When it was recorded, not when the file of the environment was edited.
     pub at: Timestamp,
     /// Who: the user of the operating system, and the host.
     pub by: String,

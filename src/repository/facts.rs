@@ -15,7 +15,7 @@ use crate::error::{OrFail, Result};
 /// `verified-*.json`: every part was read back and found as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
-    /// When.
+    /// When the last part was read.
     pub at: Timestamp,
     /// Whether all was well.
     pub passed: bool,

@@ -43,7 +43,7 @@ pub struct Summary {
     pub swap_ms: BTreeMap<StoreKind, u64>,
     /// Whether the data from before is kept.
     pub previous_kept: bool,
-    /// All of it.
+    /// The whole job but for its plan: with waiting, verifying and the swaps.
     pub elapsed_ms: u64,
     /// What was done.
     pub steps: Vec<Step>,
@@ -54,7 +54,7 @@ pub struct Summary {
 /// A collection as it was verified in the target, before SQL and seeds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Counted {
-    /// Where.
+    /// The store that holds it.
     pub store: StoreKind,
     /// Schema or database; empty for Redis.
     pub namespace: String,

@@ -53,7 +53,7 @@ pub struct Summary {
     pub bytes_plain: u64,
     /// In the repository.
     pub bytes_stored: u64,
-    /// All of it.
+    /// The whole job but for its plan.
     pub elapsed_ms: u64,
     /// What was done.
     pub steps: Vec<Step>,
