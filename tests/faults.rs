@@ -159,7 +159,15 @@ fn an_interrupted_refresh_undoes_itself() {
     let world = World::new(3_000);
     world.snapshot();
     let before = world.contents("dev");
-    for delay in [50, 200, 400] {
+    use rustix::process::Signal;
+    for (delay, signal) in [
+        (50, Signal::INT),
+        (200, Signal::INT),
+        (400, Signal::INT),
+        (200, Signal::TERM),
+        (100, Signal::HUP),
+        (300, Signal::HUP),
+    ] {
         let mut child = world
             .command(&["refresh", "development", "--confirm", "development"])
             .stdout(Stdio::null())
@@ -168,7 +176,7 @@ fn an_interrupted_refresh_undoes_itself() {
             .unwrap();
         sleep(Duration::from_millis(delay));
         let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
         let code = child.wait().unwrap().code();
         if code == Some(0) {
             world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);

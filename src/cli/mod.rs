@@ -18,6 +18,7 @@ mod status;
 mod unbuilt;
 mod verify;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,6 +31,7 @@ use crate::hardening;
 use crate::job::Run;
 use crate::job::stop::{Stop, interrupted};
 use crate::output::logging::{self, LogFormat};
+use crate::output::stderr::tell_panics;
 use crate::output::{Color, Printer};
 
 const EXAMPLES: &str = "Examples:
@@ -134,6 +136,7 @@ enum Command {
 
 /// Runs the process: everything but the exit itself.
 pub fn main() -> ExitCode {
+    tell_panics();
     // Before anything is read; what came of it is told once it is known how.
     let hardened = hardening::no_core_dumps();
     let cli = match Cli::try_parse() {
@@ -157,7 +160,10 @@ pub fn main() -> ExitCode {
     };
     logging::start(format, globals.verbose, printer.color);
     let app = App { printer, config_dir: globals.config_dir.clone(), run: Run::default() };
-    let code = match hardened.and_then(|()| run(&app, cli.command)) {
+    // What a panic says was told where it happened.
+    let ran = catch_unwind(AssertUnwindSafe(|| hardened.and_then(|()| run(&app, cli.command))));
+    let Ok(outcome) = ran else { return ExitCode::from(Kind::Failed.exit_code()) };
+    let code = match outcome {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::Findings) => Kind::Findings.exit_code(),
         Err(error) => {
@@ -177,7 +183,7 @@ fn usage(error: &clap::Error) -> ExitCode {
         let lines: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
         let message = lines.join(" ").trim_start_matches("error: ").to_owned();
         Printer { json, ..Printer::default() }.error(&Error::usage(message));
-    } else if error.print().is_err() {
+    } else if error.print().is_err() && !error.use_stderr() {
         // The reader of our help has gone; there is nobody left to tell.
         return ExitCode::from(Kind::Failed.exit_code());
     }
@@ -202,12 +208,15 @@ async fn interruptible(stop: Stop, work: impl Future<Output = Result<Outcome>>) 
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).or_fail(|| "cannot watch for signals")?;
     let mut terminate = signal(SignalKind::terminate()).or_fail(|| "cannot watch for signals")?;
+    // A session that ends under a job takes it along, as the other two do: never half-way.
+    let mut hangup = signal(SignalKind::hangup()).or_fail(|| "cannot watch for signals")?;
     let mut work = std::pin::pin!(work);
     for _ in 0..2 {
         tokio::select! {
             outcome = &mut work => return outcome,
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
         if !stop.ask() {
             break;

@@ -26,7 +26,7 @@ pub fn environment(
         return Err(Error::refused(format!("{what} of `{environment}` is not confirmed"))
             .hint(format!("add --confirm {environment}")));
     }
-    eprint!("Type `{environment}` to continue: ");
+    super::stderr::ask(&format!("Type `{environment}` to continue: "));
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).or_fail(|| "cannot read the confirmation")?;
     if line.trim() == environment {

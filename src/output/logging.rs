@@ -4,6 +4,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use super::color::Color;
+use super::stderr::Stderr;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,7 +21,8 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, verbosity: u8, color: Color) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives(verbosity)))
-        .with_writer(std::io::stderr)
+        .with_writer(|| Stderr)
+        .log_internal_errors(false)
         .with_timer(SystemTime)
         .with_ansi(color.on_stderr());
     let started = match format {

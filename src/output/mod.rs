@@ -5,6 +5,7 @@ mod color;
 pub mod confirm;
 pub mod logging;
 pub mod progress;
+pub mod stderr;
 pub mod table;
 pub(crate) mod visible;
 
@@ -63,7 +64,7 @@ impl Printer {
     /// Says something on stderr, unless asked to be quiet.
     pub fn note(&self, text: &str) {
         if !self.quiet && !self.json {
-            say(text);
+            stderr::line(text);
         }
     }
 
@@ -125,16 +126,20 @@ impl Printer {
                 "causes": error.causes(),
                 "hint": error.hint_text(),
             });
-            say(&document.to_string());
+            stderr::line(&document.to_string());
             return;
         }
         let shown = |text: &str| visible(text.trim_end(), &['\n']).replace('\n', "\n    ");
-        say(&format!("{} {}", self.paint("31;1", "error:", false), shown(error.message())));
+        stderr::line(&format!(
+            "{} {}",
+            self.paint("31;1", "error:", false),
+            shown(error.message())
+        ));
         for cause in error.causes() {
-            say(&format!("  caused by: {}", shown(cause)));
+            stderr::line(&format!("  caused by: {}", shown(cause)));
         }
         if let Some(hint) = error.hint_text() {
-            say(&format!("{} {}", self.paint("36", "hint:", false), shown(hint)));
+            stderr::line(&format!("{} {}", self.paint("36", "hint:", false), shown(hint)));
         }
     }
 
@@ -146,14 +151,6 @@ impl Printer {
     fn paint(&self, code: &str, text: &str, stdout: bool) -> String {
         let colored = if stdout { self.color.on_stdout() } else { self.color.on_stderr() };
         if colored { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-}
-
-/// Writes a line to stderr. One that cannot be written (a full disk under a log, a pipe that was
-/// closed) is nothing that a job should end for.
-fn say(line: &str) {
-    if writeln!(io::stderr().lock(), "{line}").is_err() {
-        tracing::trace!("stderr is gone");
     }
 }
 

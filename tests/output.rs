@@ -1,0 +1,38 @@
+//! Standard error that cannot be written ends no job.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails so")]
+
+mod common;
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use common::World;
+
+/// How a command ends whose standard error is this.
+fn code(world: &World, arguments: &[&str], stderr: Stdio) -> Option<i32> {
+    let mut child = world.command(arguments).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+    // Where it is a pipe, nobody reads it.
+    drop(child.stderr.take());
+    child.wait().unwrap().code()
+}
+
+fn full() -> Stdio {
+    OpenOptions::new().write(true).open("/dev/full").unwrap().into()
+}
+
+#[test]
+fn nobody_need_hear_what_a_job_says() {
+    let world = World::new(20);
+    let snapshot = ["snapshot", "production", "-vvv"];
+    assert_eq!(code(&world, &snapshot, full()), Some(0));
+    assert_eq!(code(&world, &snapshot, Stdio::piped()), Some(0));
+    assert_eq!(world.listed().len(), 2);
+    let refresh = ["refresh", "development", "--confirm", "development", "-vvv"];
+    assert_eq!(code(&world, &refresh, full()), Some(0));
+    assert_eq!(code(&world, &refresh, Stdio::piped()), Some(0));
+    assert_eq!(world.counts("dev"), world.counts("prod"));
+    // Errors have their exit codes, told or not.
+    assert_eq!(code(&world, &["refresh", "development"], full()), Some(5));
+    assert_eq!(code(&world, &["snapshot", "nowhere"], Stdio::piped()), Some(10));
+    assert_eq!(code(&world, &["no-such-command"], full()), Some(2));
+}
