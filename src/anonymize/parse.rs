@@ -278,9 +278,7 @@ impl Source<'_> {
         let said = entries(table).into_iter().find(|(key, ..)| *key == "score");
         let Some((_, offset, score)) = said else { return Ok(None) };
         match (kind, self.rule(score, Place::Redis)?) {
-            (KeyKind::SortedSet, Rule::Use(spec)) if spec.definition.effect != Effect::Drop => {
-                Ok(Some(spec))
-            }
+            (KeyKind::SortedSet, Rule::Use(spec)) if !spec.definition.drops() => Ok(Some(spec)),
             (KeyKind::Hash | KeyKind::Stream, _) => Ok(None),
             _ => Err(Error::usage(format!(
                 "{}: `score` is a rule for the scores of a sorted set",
@@ -300,10 +298,10 @@ impl Source<'_> {
         }
         let keeps_apart = match spec.definition.effect {
             Effect::Keep => true,
-            Effect::Leaf => {
+            Effect::Leaf(_) => {
                 spec.unique || spec.link.is_some() || spec.definition.unique == Uniqueness::Always
             }
-            Effect::Null | Effect::Drop | Effect::Whole => false,
+            Effect::Null | Effect::Drop | Effect::Whole(_) => false,
         };
         if !keeps_apart {
             let name = spec.definition.name;
@@ -317,7 +315,7 @@ impl Source<'_> {
 
     /// Members must stay different, and a string cannot lose its only value.
     fn fits_kind(&self, rule: &Rule, kind: KeyKind, at: &Location) -> Result<()> {
-        let dropped = rule.spec().is_some_and(|spec| spec.definition.effect == Effect::Drop);
+        let dropped = rule.spec().is_some_and(|spec| spec.definition.drops());
         if kind == KeyKind::String && dropped {
             return Err(Error::usage(format!("{at}: a string cannot be dropped from its key"))
                 .hint("action = \"drop\" leaves the key out"));
@@ -386,7 +384,7 @@ impl Source<'_> {
 
     fn checked(&self, rule: Rule, place: Place) -> Result<Rule> {
         if let (Rule::Use(spec), Place::Redis) = (&rule, place)
-            && (spec.definition.effect == Effect::Null || spec.on_error == OnError::Null)
+            && (spec.definition.nulls() || spec.on_error == OnError::Null)
         {
             return Err(Error::usage(format!("{}: Redis has no null", spec.at))
                 .hint("use \"drop\" or \"redact\""));

@@ -30,14 +30,15 @@ pub(super) const DEFINITION: Definition = Definition {
         summary: "the most days to move, 1 to 36500",
     }],
     example: "born = { use = \"date_shift\", days = 90, by = \"person_id\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Shift,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| {
-        Ok(Box::new(DateShift { days: arguments.integer("days", 30, 1..=36_500)? }))
-    },
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    Ok(Box::new(DateShift { days: arguments.integer("days", 30, 1..=36_500)? }))
+}
 
 struct DateShift {
     days: i64,

@@ -20,12 +20,15 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "inet, cidr, text that holds addresses",
     parameters: &[],
     example: "last_ip = \"ip\"",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |_arguments: &Arguments<'_>| Ok(Box::new(Ip)),
 };
+
+fn build(_arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    Ok(Box::new(Ip))
+}
 
 struct Ip;
 

@@ -18,17 +18,20 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "text, bigint, numeric, MongoDB long and double, JSON numbers",
     parameters: &[],
     example: "phone = { use = \"phone\", link = \"person.phone\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| match arguments.room {
+};
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    match arguments.room {
         Some(room) if room < CHARS => {
             Err(format!("needs room for {CHARS} characters and has {room}"))
         }
         _ => Ok(Box::new(Phone)),
-    },
-};
+    }
+}
 
 struct Phone;
 

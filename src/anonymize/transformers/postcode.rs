@@ -15,12 +15,15 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "text, whole numbers",
     parameters: &[],
     example: "zip = \"postcode\"",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |_arguments: &Arguments<'_>| Ok(Box::new(Postcode)),
 };
+
+fn build(_arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    Ok(Box::new(Postcode))
+}
 
 struct Postcode;
 

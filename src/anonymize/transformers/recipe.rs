@@ -116,11 +116,10 @@ pub(super) const fn definition<R: Recipe>() -> Definition {
         accepts: "text",
         parameters: &[support::MAX_LENGTH],
         example: "",
-        effect: Effect::Leaf,
+        effect: Effect::Leaf(build::<R>),
         keyed: true,
         draws: Draws::Original,
         unique: if never { Uniqueness::Never } else { Uniqueness::OnRequest },
-        build: build::<R>,
     }
 }
 

@@ -16,17 +16,20 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "uuid, text that holds UUIDs, MongoDB binary of subtypes 3 and 4",
     parameters: &[],
     example: "id = { use = \"uuid\", link = \"account.id\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Always,
-    build: |arguments: &Arguments<'_>| match arguments.room {
+};
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    match arguments.room {
         Some(room) if room < CHARS => {
             Err(format!("needs room for {CHARS} characters and has {room}"))
         }
         _ => Ok(Box::new(Uuid)),
-    },
-};
+    }
+}
 
 struct Uuid;
 
