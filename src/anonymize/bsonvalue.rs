@@ -4,10 +4,10 @@ use std::io::Write;
 
 use mongodb::bson::Decimal128;
 
+use super::forms::number::push_float;
+use super::forms::{Form, uuid};
 use super::problem::Problem;
 use super::pseudonym::hex;
-use super::transformers::number::push_float;
-use super::transformers::{Form, uuid};
 
 /// A 64-bit float.
 pub(crate) const DOUBLE: u8 = 0x01;

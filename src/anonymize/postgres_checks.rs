@@ -5,11 +5,12 @@ use std::collections::HashMap;
 
 use super::action::Action;
 use super::coverage::Coverage;
+use super::forms::Form;
 use super::masker::Site;
 use super::problems::Problems;
 use super::pseudonym::Key;
 use super::rules::{NameRule, OnError, Rule, Spec};
-use super::transformers::{Draws, Form, Length};
+use super::transformers::{Draws, Length};
 use crate::error::{Error, Result};
 use crate::store::shape::{BaseType, Column, Digits, ForeignKey, Spelling, Table};
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::anonymize::forms::Form;
 use crate::anonymize::pseudonym::Digest;
-use crate::store::shape::Digits;
 
 /// A transformer as rules and users know it.
 pub struct Definition {
@@ -179,57 +179,6 @@ pub struct Arguments<'a> {
     pub unique: bool,
     /// The most characters that the place holds, where the transformer may adapt to it.
     pub room: Option<usize>,
-}
-
-/// What kind of value a place holds. The text of a value is in the form that Postgres writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Characters.
-    Text,
-    /// A whole number of so many bits, signed; 128 where the place has no limit of its own.
-    Integer {
-        /// 16, 32, 64 or 128.
-        bits: u8,
-    },
-    /// A decimal number.
-    Decimal {
-        /// Its digits, where the place fixes them.
-        scale: Option<Digits>,
-    },
-    /// A binary floating point number.
-    Float {
-        /// Of 32 bits instead of 64.
-        single: bool,
-    },
-    /// `t`, `f`, `true` or `false`.
-    Bool,
-    /// `2026-11-21`.
-    Date,
-    /// `2026-11-21 03:00:00.5`.
-    Timestamp,
-    /// `2026-11-21 03:00:00.5+00`.
-    Timestamptz,
-    /// Milliseconds since 1970, as a whole number: a BSON date.
-    Millis,
-    /// `7f3a9c00-…`.
-    Uuid,
-    /// 24 hex digits.
-    ObjectId,
-    /// An address with an optional prefix length.
-    Inet {
-        /// A network: no bits may be set right of the prefix.
-        cidr: bool,
-    },
-    /// `\x` and hex.
-    Bytes,
-    /// A label of a Postgres enum.
-    Enum,
-    /// An object or a JSON column as a whole.
-    Object,
-    /// A list as a whole.
-    List,
-    /// Anything else.
-    Other,
 }
 
 /// One value to be replaced.

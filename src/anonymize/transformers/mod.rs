@@ -20,21 +20,20 @@ mod ip;
 mod literal;
 mod mask;
 mod name;
-pub(crate) mod number;
 mod number_noise;
 mod phone;
 mod postcode;
 mod recipe;
 pub(crate) mod redact;
 mod street;
-pub(crate) mod support;
+mod support;
 mod text;
 mod url;
 mod username;
-pub(crate) mod uuid;
+mod uuid;
 
 pub use definition::{
-    Arguments, Build, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
+    Arguments, Build, Definition, Draws, Effect, Length, Literal, Mismatch, Parameter,
     ParameterKind, Transformer, Uniqueness, Value, Wrote,
 };
 

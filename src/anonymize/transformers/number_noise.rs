@@ -4,7 +4,7 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
     ParameterKind, Transformer, Uniqueness, Value, Wrote,
 };
-use super::number::{Decimal, greatest, push_float};
+use crate::anonymize::forms::number::{Decimal, greatest, push_float};
 use crate::anonymize::pseudonym::{Digest, Draw};
 use std::io::Write;
 

@@ -4,8 +4,8 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
     Wrote,
 };
-use super::number::push_digits;
-use super::support;
+use crate::anonymize::forms::number::push_digits;
+use crate::anonymize::forms::text;
 use crate::anonymize::pseudonym::Draw;
 
 const CHARS: usize = 12;
@@ -61,7 +61,7 @@ impl Transformer for Phone {
         scratch.clear();
         scratch.extend(text.chars().filter(char::is_ascii_digit));
         if scratch.is_empty() {
-            return Ok(support::tidy(text, true, scratch));
+            return Ok(text::tidy(text, true, scratch));
         }
         Ok(scratch.strip_prefix("00").filter(|rest| !rest.is_empty()).unwrap_or(scratch))
     }

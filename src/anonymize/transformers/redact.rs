@@ -4,7 +4,8 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
     Transformer, Uniqueness, Value, Wrote,
 };
-use super::{number, support};
+use super::support;
+use crate::anonymize::forms::number;
 use crate::anonymize::jsontext;
 use crate::store::shape::Digits;
 
