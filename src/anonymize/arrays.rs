@@ -1,8 +1,9 @@
 //! The text of arrays, whose elements are replaced one by one.
 
 use super::action::{Action, Outcome};
+use super::forms::Form;
 use super::problem::Problem;
-use super::transformers::{Form, Mismatch};
+use super::transformers::Mismatch;
 
 #[cold]
 fn broken() -> Problem {

@@ -20,7 +20,6 @@ use super::location::Location;
 use super::paths::{PathPattern, Rank, Step, rank};
 use super::pattern::Tie;
 use super::rules::Spec;
-use super::transformers::Effect;
 
 /// A path and what of its rule bears on which one decides.
 pub(crate) struct Ruled<'a> {
@@ -348,7 +347,7 @@ impl<'a> Builder<'a> {
             let Some(said) = speaker(self.paths, star)? else { continue };
             let Some(names) = self.paths[said].names else { continue };
             let said = said as u16;
-            let strength = (names.definition.effect != Effect::Keep, rank(star));
+            let strength = (!names.definition.keeps(), rank(star));
             match best {
                 Some((other, by, spec)) if other == strength && !spec.same_mapping(names) => {
                     let at = |path: u16| self.ruled(path).at.clone();

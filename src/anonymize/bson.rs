@@ -12,11 +12,12 @@ use super::bsonvalue::{
 };
 use super::by::{self, Records};
 use super::document::{Document, Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
+use super::forms::Form;
 use super::json_walk::new_name;
 use super::problem::Problem;
 use super::route::{Route, Style, show_name};
 use super::seen::Seen;
-use super::transformers::{Form, Mismatch, Wrote};
+use super::transformers::{Mismatch, Wrote};
 
 /// Rewrites documents by paths.
 #[derive(Clone)]

@@ -4,10 +4,10 @@ use std::io::Write;
 
 use mongodb::bson::Decimal128;
 
+use super::forms::number::push_float;
+use super::forms::{Form, uuid};
 use super::problem::Problem;
 use super::pseudonym::hex;
-use super::transformers::number::push_float;
-use super::transformers::{Form, uuid};
 
 /// A 64-bit float.
 pub(crate) const DOUBLE: u8 = 0x01;
@@ -29,12 +29,38 @@ pub(crate) const BOOL: u8 = 0x08;
 pub(crate) const DATE: u8 = 0x09;
 /// Nothing.
 pub(crate) const NULL: u8 = 0x0a;
+/// A pattern and its options, each with a NUL.
+const REGULAR_EXPRESSION: u8 = 0x0b;
+/// Deprecated: a collection's name and 12 bytes.
+const POINTER: u8 = 0x0c;
+/// JavaScript, written like a string.
+const CODE: u8 = 0x0d;
+/// Deprecated: written like a string.
+const SYMBOL: u8 = 0x0e;
+/// Deprecated: its length, JavaScript, and a document of names.
+const CODE_WITH_SCOPE: u8 = 0x0f;
 /// A 32-bit integer.
 pub(crate) const INT32: u8 = 0x10;
+/// A moment of replication: 4 bytes of seconds and 4 of a counter.
+const TIMESTAMP: u8 = 0x11;
 /// A 64-bit integer.
 pub(crate) const INT64: u8 = 0x12;
 /// A decimal of 128 bits.
 pub(crate) const DECIMAL: u8 = 0x13;
+/// What sorts behind everything; no bytes.
+const MAX_KEY: u8 = 0x7f;
+/// What sorts before everything; no bytes.
+const MIN_KEY: u8 = 0xff;
+
+/// Subtype of a binary: a UUID as old drivers wrote it.
+const UUID_LEGACY: u8 = 3;
+/// Subtype of a binary: a UUID.
+const UUID: u8 = 4;
+
+/// Bytes of an ObjectId.
+const OBJECT_ID_BYTES: usize = 12;
+/// The least bytes of code with a scope: three lengths and no text and no names.
+const CODE_WITH_SCOPE_LEAST: usize = 14;
 
 /// Why bytes are not BSON. Small, because every element is read with it at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +94,26 @@ pub(crate) fn value_length(kind: u8, bytes: &[u8]) -> Result<usize, Malformed> {
         if length >= 1 && ends { Ok(4 + length) } else { Err(broken()) }
     };
     match kind {
-        DOUBLE | DATE | 0x11 | INT64 => Ok(8),
-        STRING | 0x0d | 0x0e => string(bytes),
+        DOUBLE | DATE | TIMESTAMP | INT64 => Ok(8),
+        STRING | CODE | SYMBOL => string(bytes),
         OBJECT | ARRAY => {
             document_end(bytes, 0, bytes.len())?;
             int32(bytes)
         }
         BINARY => Ok(int32(bytes)?.saturating_add(5)),
-        UNDEFINED | NULL | 0x7f | 0xff => Ok(0),
-        OBJECT_ID => Ok(12),
+        UNDEFINED | NULL | MAX_KEY | MIN_KEY => Ok(0),
+        OBJECT_ID => Ok(OBJECT_ID_BYTES),
         BOOL => Ok(1),
-        0x0b => {
+        REGULAR_EXPRESSION => {
             let pattern = memchr::memchr(0, bytes).ok_or_else(broken)? + 1;
             let options = memchr::memchr(0, &bytes[pattern..]).ok_or_else(broken)? + 1;
             Ok(pattern + options)
         }
-        0x0c => Ok(string(bytes)? + 12),
-        0x0f => {
-            int32(bytes).and_then(|length| if length < 14 { Err(broken()) } else { Ok(length) })
-        }
+        POINTER => Ok(string(bytes)? + OBJECT_ID_BYTES),
+        CODE_WITH_SCOPE => match int32(bytes)? {
+            length if length < CODE_WITH_SCOPE_LEAST => Err(broken()),
+            length => Ok(length),
+        },
         INT32 => Ok(4),
         DECIMAL => Ok(16),
         _ => Err(Malformed("it has a BSON type that is not known")),
@@ -128,7 +155,8 @@ pub(crate) fn document_end(input: &[u8], start: usize, limit: usize) -> Result<u
     Ok(end)
 }
 
-/// Writes the text of a scalar and says what it is.
+/// Writes the text of a scalar, as Postgres would print it, and says what it is; `?` stands for what no
+/// transformer knows.
 pub(crate) fn read(kind: u8, value: &[u8], text: &mut Vec<u8>) -> Option<Form> {
     let form = match kind {
         STRING => {
@@ -166,7 +194,7 @@ pub(crate) fn read(kind: u8, value: &[u8], text: &mut Vec<u8>) -> Option<Form> {
         BINARY => {
             let bytes = value.get(5..)?;
             match (value.get(4)?, <&[u8; 16]>::try_from(bytes)) {
-                (3 | 4, Ok(bytes)) => {
+                (&(UUID_LEGACY | UUID), Ok(bytes)) => {
                     text.extend_from_slice(uuid::to_text(bytes).as_bytes());
                     Form::Uuid
                 }
@@ -186,7 +214,8 @@ pub(crate) fn read(kind: u8, value: &[u8], text: &mut Vec<u8>) -> Option<Form> {
     Some(form)
 }
 
-/// Writes a value of a type from its text; a binary keeps its subtype.
+/// Writes a value of a type from its text, which a transformer made; a binary keeps its subtype.
+/// `None` where the text is none of that type.
 pub(crate) fn write(kind: u8, subtype: u8, text: &str, out: &mut Vec<u8>) -> Option<()> {
     match kind {
         STRING => {
@@ -199,7 +228,9 @@ pub(crate) fn write(kind: u8, subtype: u8, text: &str, out: &mut Vec<u8>) -> Opt
         INT64 | DATE => out.extend_from_slice(&text.parse::<i64>().ok()?.to_le_bytes()),
         DECIMAL => out.extend_from_slice(&text.parse::<Decimal128>().ok()?.bytes()),
         BOOL => out.push(u8::from(matches!(text, "t" | "true"))),
-        OBJECT_ID => out.extend_from_slice(&bytes(text).filter(|bytes| bytes.len() == 12)?),
+        OBJECT_ID => {
+            out.extend_from_slice(&bytes(text).filter(|bytes| bytes.len() == OBJECT_ID_BYTES)?)
+        }
         BINARY => {
             let bytes = match text.strip_prefix("\\x") {
                 Some(digits) => bytes(digits)?,
@@ -217,14 +248,13 @@ pub(crate) fn write(kind: u8, subtype: u8, text: &str, out: &mut Vec<u8>) -> Opt
 /// A neutral value of a type that no transformer knows; `None` where null has to do.
 pub(crate) fn neutral(kind: u8) -> Option<&'static [u8]> {
     match kind {
-        // A regular expression that matches everywhere.
-        0x0b => Some(b"(?:)\0\0"),
-        // Code and symbols: no text.
-        0x0d | 0x0e => Some(&[1, 0, 0, 0, 0]),
-        // Code with a scope: no text, no names.
-        0x0f => Some(&[14, 0, 0, 0, 1, 0, 0, 0, 0, 5, 0, 0, 0, 0]),
-        // A timestamp.
-        0x11 => Some(&[0; 8]),
+        // It matches everywhere.
+        REGULAR_EXPRESSION => Some(b"(?:)\0\0"),
+        // No text.
+        CODE | SYMBOL => Some(&[1, 0, 0, 0, 0]),
+        // No text, no names.
+        CODE_WITH_SCOPE => Some(&[14, 0, 0, 0, 1, 0, 0, 0, 0, 5, 0, 0, 0, 0]),
+        TIMESTAMP => Some(&[0; 8]),
         _ => None,
     }
 }

@@ -254,7 +254,7 @@ fn flatten(rule: &PathRule) -> Result<Flat<'_>> {
         flat.path.steps.push(Step::Element);
         flat.rule = element;
     }
-    let drops = flat.rule.spec().is_some_and(|spec| spec.definition.effect == Effect::Drop);
+    let drops = flat.rule.spec().is_some_and(|spec| spec.definition.drops());
     if drops && flat.path.steps.last() == Some(&Step::Element) {
         return Err(Error::not_built(format!("{at}: dropping elements of an array")));
     }
@@ -290,8 +290,8 @@ impl Flat<'_> {
             (_, Some(Effect::Keep)) => Kind::KeepValues,
             (_, Some(Effect::Null)) => Kind::Null,
             (_, Some(Effect::Drop)) => Kind::Drop,
-            (_, Some(Effect::Whole)) => Kind::Whole,
-            (_, Some(Effect::Leaf)) => Kind::Leaf,
+            (_, Some(Effect::Whole(_))) => Kind::Whole,
+            (_, Some(Effect::Leaf(_))) => Kind::Leaf,
             (_, None) => Kind::Json,
         }
     }
@@ -313,11 +313,11 @@ impl Flat<'_> {
         let site = Site { place: &place, room: None };
         let masker = |spec: &Spec| Ok(Naming::Mask(Box::new(Masker::new(spec, key, site)?)));
         match (self.names, self.effect()) {
-            (Some(names), _) if names.definition.effect == Effect::Keep => Ok(Naming::Keep),
+            (Some(names), _) if names.definition.keeps() => Ok(Naming::Keep),
             (Some(names), _) => masker(names),
             (None, Some(Effect::Keep)) => Ok(Naming::Keep),
             // What replaces the whole value leaves nothing that the names could be needed for.
-            (None, Some(Effect::Null | Effect::Whole | Effect::Drop)) => {
+            (None, Some(Effect::Null | Effect::Whole(_) | Effect::Drop)) => {
                 masker(&hash_of_names(self.at)?)
             }
             (None, _) => Ok(Naming::Unsaid),

@@ -3,13 +3,14 @@
 use super::action::{Action, Masker, Outcome};
 use super::by::{self, Records};
 use super::document::{Document, Fate, Layout, Ruling};
+use super::forms::Form;
 use super::json_scan::Scan;
 use super::json_walk::{Buffers, Walk, emit};
 use super::location::Location;
 use super::problem::Problem;
 use super::pseudonym::Key;
 use super::rules::{JsonRule, OnError};
-use super::transformers::{Form, Mismatch, Wrote};
+use super::transformers::{Mismatch, Wrote};
 use crate::error::Result;
 
 /// Rewrites JSON texts by paths.

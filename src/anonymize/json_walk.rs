@@ -3,12 +3,13 @@
 use super::action::{Action, Masker, Outcome};
 use super::by::{self, Records};
 use super::document::{Fate, Kind, Layout, MAX_DEPTH, Naming, Ruling, Trail};
+use super::forms::Form;
 use super::json_scan::Scan;
 use super::jsontext::{broken, quote, unescape};
 use super::problem::Problem;
 use super::route::{Route, Style};
 use super::seen::Seen;
-use super::transformers::{Form, Mismatch, Wrote};
+use super::transformers::{Mismatch, Wrote};
 
 /// What a walk writes to and reads from, kept from one text to the next.
 #[derive(Clone, Default)]

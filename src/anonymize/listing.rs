@@ -147,7 +147,7 @@ pub(crate) fn is_starred(path: &PathPattern, verdict: Verdict) -> bool {
 }
 
 fn of_spec(names: &Spec) -> (Verdict, String) {
-    let kept = names.definition.effect == Effect::Keep;
+    let kept = names.definition.keeps();
     (if kept { Verdict::Kept } else { Verdict::Masked }, names.to_string())
 }
 
@@ -156,9 +156,9 @@ fn of_rule(rule: &Rule) -> Option<(Verdict, String)> {
     match rule {
         Rule::Use(spec) => match spec.definition.effect {
             Effect::Keep => Some((Verdict::Kept, "keep".to_owned())),
-            Effect::Null | Effect::Whole => Some((Verdict::Masked, "hash".to_owned())),
+            Effect::Null | Effect::Whole(_) => Some((Verdict::Masked, "hash".to_owned())),
             Effect::Drop => Some((Verdict::Masked, "drop".to_owned())),
-            Effect::Leaf => None,
+            Effect::Leaf(_) => None,
         },
         Rule::Json(_) | Rule::Each(_) | Rule::Undecided(_) => None,
     }

@@ -68,7 +68,7 @@ impl RuleSet {
         rules.digest = String::from_utf8_lossy(&digest).into_owned();
         rules.links = link::unite(&mut rules, &mut problems);
         rules.visit(&mut |spec| {
-            problems.note(spec.build(None).map(drop));
+            problems.note(spec.check());
         });
         problems.finish()?;
         Ok(rules)

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::forms::Form;
+use super::forms::text::tidy;
 use super::location::Location;
 use super::pseudonym::{Digest, Domain, Key, Keyed};
 use super::recent::{Recent, SLOTS};
@@ -13,8 +15,7 @@ use super::rules::{By, OnError, Spec};
 use super::spelling;
 use super::transformers::Draws;
 use super::transformers::redact;
-use super::transformers::support::tidy;
-use super::transformers::{Form, Length, Mismatch, Transformer, Value, Wrote};
+use super::transformers::{Length, Mismatch, Transformer, Value, Wrote};
 use crate::error::Result;
 use crate::pipeline::spellings::Folding;
 

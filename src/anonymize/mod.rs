@@ -27,6 +27,7 @@ pub mod coverage;
 mod cross_store_tests;
 pub(crate) mod detect;
 pub(crate) mod document;
+pub(crate) mod forms;
 pub(crate) mod json;
 pub(crate) mod json_scan;
 pub(crate) mod json_walk;

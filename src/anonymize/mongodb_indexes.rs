@@ -3,10 +3,11 @@
 
 use super::action::{Action, Masker, Outcome};
 use super::document::{Document, Naming, Ruling};
+use super::forms::Form;
 use super::paths::Step;
 use super::rules::PathRule;
 use super::samples;
-use super::transformers::{Form, Wrote};
+use super::transformers::Wrote;
 use crate::error::{Error, Result};
 use crate::store::shape::{Collection, Need};
 

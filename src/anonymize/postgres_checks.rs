@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use super::action::Action;
 use super::coverage::Coverage;
+use super::forms::Form;
 use super::masker::Site;
 use super::problems::Problems;
 use super::pseudonym::Key;
 use super::rules::{NameRule, OnError, Rule, Spec};
-use super::transformers::Draws;
-use super::transformers::{Effect, Form, Length};
+use super::transformers::{Draws, Length};
 use crate::error::{Error, Result};
 use crate::store::shape::{BaseType, Column, Digits, ForeignKey, Spelling, Table};
 
@@ -75,9 +75,10 @@ pub(crate) fn column(
         let error = Error::usage(refusal(table, column, rule)).because(reason);
         Err(if hint.is_empty() { error } else { error.hint(hint) })
     };
-    let nulls = rule.rule.spec().is_some_and(|spec| {
-        spec.definition.effect == Effect::Null || spec.on_error == OnError::Null
-    });
+    let nulls = rule
+        .rule
+        .spec()
+        .is_some_and(|spec| spec.definition.nulls() || spec.on_error == OnError::Null);
     let element = matches!(action, Action::Each(_));
     if nulls && column.not_null && !element {
         return refuse("the column is NOT NULL", "redact gives a neutral value");
@@ -138,9 +139,7 @@ pub(crate) fn stays_unique(column: &Column, rule: &NameRule, key: &Key) -> Resul
 
 /// Whether a rule writes nulls where there were none.
 fn may_null(rule: &Rule) -> bool {
-    rule.spec().is_some_and(|spec| {
-        spec.definition.effect == Effect::Null || spec.on_error == OnError::Null
-    })
+    rule.spec().is_some_and(|spec| spec.definition.nulls() || spec.on_error == OnError::Null)
 }
 
 /// Rows are loaded into the partition that they were read from: what it is chosen by must stay.
@@ -295,12 +294,11 @@ fn drawn<'a>(rule: &'a Rule, target: &Rule, foreign_key: &ForeignKey) -> Option<
 }
 
 fn agree(rule: &Rule, target: &Rule, same_room: bool) -> bool {
-    let effect = |rule: &Rule| rule.spec().map(|spec| spec.definition.effect);
     // Nothing is decided, and the job stops there.
     if rule.is_undecided() || target.is_undecided() {
         return true;
     }
-    if is_keep(rule) && is_keep(target) || effect(rule) == Some(Effect::Null) {
+    if is_keep(rule) && is_keep(target) || rule.spec().is_some_and(|spec| spec.definition.nulls()) {
         return true;
     }
     match (rule, target) {
@@ -333,6 +331,5 @@ pub(crate) fn constraints(tables: &[Table], decisions: &Decisions<'_>, coverage:
 
 /// Whether a rule leaves a column as it is.
 pub(crate) fn is_keep(rule: &Rule) -> bool {
-    rule.spec().is_some_and(|spec| spec.definition.effect == Effect::Keep)
-        && matches!(rule, Rule::Use(_))
+    rule.spec().is_some_and(|spec| spec.definition.keeps()) && matches!(rule, Rule::Use(_))
 }

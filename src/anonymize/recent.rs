@@ -1,7 +1,8 @@
 //! The pseudonyms that a masker made last, so that columns of few different values (cities,
 //! countries) cost a hash of some nanoseconds instead of an HMAC.
 
-use super::transformers::{Form, Wrote};
+use super::forms::Form;
+use super::transformers::Wrote;
 
 /// How many pseudonyms are remembered; each value has one place where it can be.
 pub(crate) const SLOTS: usize = 256;

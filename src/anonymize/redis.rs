@@ -9,6 +9,7 @@
 
 use super::action::{Action, Masker};
 use super::coverage::{Coverage, Entry, Verdict};
+use super::forms::Form;
 use super::location::Location;
 use super::masker::Site;
 use super::pattern::{Pattern, Piece};
@@ -20,7 +21,6 @@ use super::redis_plan::{Body, Field, Name, RedisPlan, Section, Type};
 use super::redis_plan::{FUNCTIONS, kind_word};
 use super::redis_sample::KeyObserver;
 use super::rules::{NameRule, RedisBody, RedisSection, RuleSet, Spec, TypeRules};
-use super::transformers::Form;
 use crate::error::{Error, Result};
 use crate::pipeline::transform::{KeyKind, KeyTransform};
 use crate::policy::Applied;

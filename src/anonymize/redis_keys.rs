@@ -1,11 +1,12 @@
 //! The transform of a Redis index: key by key, element by element, name by name.
 
 use super::action::{Action, Masker, Outcome};
+use super::forms::Form;
 use super::pattern::bare_shape;
 use super::problem::Problem;
 use super::redis_masks::{begin_record, mask, masked_score, own_record, respell};
 use super::redis_plan::{Body, Field, Name, Section, Type, find, kind_word, told, type_index};
-use super::transformers::{Form, Mismatch};
+use super::transformers::Mismatch;
 use crate::error::{Error, Result};
 use crate::pipeline::transform::{ElementVerdict, KeyKind, KeyTransform, KeyVerdict, Part};
 use crate::policy::Permit;

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::action::{Masker, Outcome};
+use super::forms::Form;
 use super::redis_plan::Field;
-use super::transformers::{Form, Mismatch};
+use super::transformers::Mismatch;
 
 /// Tells a record apart that no other field does: by the key, the stream's entry, and the field,
 /// member or position.

@@ -34,7 +34,7 @@ fn fate(rule: &Rule) -> Fate {
     match rule {
         Rule::Use(spec) => match spec.definition.effect {
             Effect::Keep => Fate::Keep,
-            Effect::Whole => Fate::Whole,
+            Effect::Whole(_) => Fate::Whole,
             Effect::Drop => Fate::Drop,
             _ => Fate::Other,
         },
@@ -46,11 +46,11 @@ fn fate(rule: &Rule) -> Fate {
 /// Whether a field stays with its name.
 pub(super) fn keeps(rule: &NameRule) -> bool {
     fate(&rule.rule) == Fate::Keep
-        && rule.names.as_ref().is_none_or(|names| names.definition.effect == Effect::Keep)
+        && rule.names.as_ref().is_none_or(|names| names.definition.keeps())
 }
 
 fn said(spec: &Spec) -> Decision {
-    if spec.definition.effect == Effect::Keep {
+    if spec.definition.keeps() {
         return Decision::Keep(spec.at.clone());
     }
     Decision::Use(spec.clone())
@@ -87,8 +87,7 @@ pub(super) fn of_key(section: &RedisSection) -> Decision {
             Fate::Keep if !keeps(rule) => Fate::Other,
             fate => fate,
         }));
-        let scored = rules.score.as_ref().map(|spec| spec.definition.effect);
-        if scored.is_some_and(|effect| effect != Effect::Keep) {
+        if rules.score.as_ref().is_some_and(|spec| !spec.definition.keeps()) {
             fates.push(Fate::Other);
         }
     }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::action::{Action, Masker, Outcome};
+use super::forms::Form;
 use super::masker::Rivals;
 use super::mongodb::MongodbPlan;
 use super::mongodb_indexes::action_at;
 use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
-use super::transformers::Form;
 use crate::error::{Error, Result};
 use crate::pipeline::spellings::Folding;
 use crate::store::shape::{Column, Spelled};

@@ -140,10 +140,19 @@ pub(crate) struct Spec {
 impl Spec {
     /// Builds the transformer for a place of `room` characters.
     pub(crate) fn build(&self, room: Option<usize>) -> Result<Box<dyn Transformer>> {
+        let name = self.definition.name;
+        let build = self.definition.build();
+        let build = build.ok_or_else(|| Error::failed(format!("`{name}` makes no values")))?;
         let arguments = Arguments { literals: &self.literals, unique: self.unique, room };
-        (self.definition.build)(&arguments).map_err(|reason| {
-            Error::usage(format!("{}: `{}` {reason}", self.at, self.definition.name))
-        })
+        build(&arguments).map_err(|reason| Error::usage(format!("{}: `{name}` {reason}", self.at)))
+    }
+
+    /// Checks the arguments, as far as that needs no place.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.definition.build().is_none() {
+            return Ok(());
+        }
+        self.build(None).map(drop)
     }
 
     /// What the rule gives away for want of a `by`.

@@ -2,9 +2,10 @@
 //! holds, and pseudonyms of originals that are made up.
 
 use super::action::{Action, Masker, Outcome};
+use super::forms::Form;
 use super::postgres::PostgresPlan;
 use super::postgres_checks as checks;
-use super::transformers::{Form, Length, redact};
+use super::transformers::{Length, redact};
 use crate::error::Result;
 use crate::store::shape::Sample;
 

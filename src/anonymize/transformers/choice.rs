@@ -19,15 +19,18 @@ pub(super) const DEFINITION: Definition = Definition {
         summary: "what to choose from",
     }],
     example: "plan = { use = \"choice\", values = [\"free\", \"team\"], by = \"user_id\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Record,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| match arguments.literals.get("values") {
+};
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    match arguments.literals.get("values") {
         Some(Literal::List(values)) if !values.is_empty() => Ok(Box::new(Choice(values.clone()))),
         _ => Err("needs `values`, a list that is not empty".to_owned()),
-    },
-};
+    }
+}
 
 struct Choice(Vec<Literal>);
 

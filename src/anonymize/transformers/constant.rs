@@ -18,15 +18,16 @@ pub(super) const DEFINITION: Definition = Definition {
         summary: "the value",
     }],
     example: "password_hash = { use = \"constant\", value = \"x\" }",
-    effect: Effect::Whole,
+    effect: Effect::Whole(build),
     keyed: false,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| {
-        let value = arguments.literals.get("value").ok_or("needs a `value`")?;
-        Ok(Box::new(Constant(value.clone())))
-    },
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    let value = arguments.literals.get("value").ok_or("needs a `value`")?;
+    Ok(Box::new(Constant(value.clone())))
+}
 
 struct Constant(Literal);
 

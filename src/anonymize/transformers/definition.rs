@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+pub use crate::anonymize::forms::Form;
 use crate::anonymize::pseudonym::Digest;
-use crate::store::shape::Digits;
 
 /// A transformer as rules and users know it.
 pub struct Definition {
@@ -22,7 +22,7 @@ pub struct Definition {
     pub parameters: &'static [Parameter],
     /// A line as it stands in a rule file.
     pub example: &'static str,
-    /// What it does to its place.
+    /// What it does to its place, and what makes the new values if it makes any.
     pub effect: Effect,
     /// Whether its values depend on the key, so that a `link` means something.
     pub keyed: bool,
@@ -30,9 +30,10 @@ pub struct Definition {
     pub draws: Draws,
     /// Whether different originals stay different.
     pub unique: Uniqueness,
-    /// Checks the arguments of a rule; the error says what is wrong with them.
-    pub build: fn(&Arguments<'_>) -> Result<Box<dyn Transformer>, String>,
 }
+
+/// Checks the arguments of a rule; the error says what is wrong with them.
+pub type Build = fn(&Arguments<'_>) -> Result<Box<dyn Transformer>, String>;
 
 /// What a keyed transformer draws its values from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,29 @@ impl ParameterKind {
 }
 
 impl Definition {
+    /// Whether a value passes as it is.
+    pub fn keeps(&self) -> bool {
+        matches!(self.effect, Effect::Keep)
+    }
+
+    /// Whether every value becomes null.
+    pub fn nulls(&self) -> bool {
+        matches!(self.effect, Effect::Null)
+    }
+
+    /// Whether a value goes.
+    pub fn drops(&self) -> bool {
+        matches!(self.effect, Effect::Drop)
+    }
+
+    /// What makes its values; nothing where it makes none.
+    pub fn build(&self) -> Option<Build> {
+        match self.effect {
+            Effect::Whole(build) | Effect::Leaf(build) => Some(build),
+            Effect::Keep | Effect::Null | Effect::Drop => None,
+        }
+    }
+
     /// What a rule without `by` gives away, in a sentence that begins with the rule.
     pub fn warning(&self) -> Option<&'static str> {
         if self.draws != Draws::Shift {
@@ -157,57 +181,6 @@ pub struct Arguments<'a> {
     pub room: Option<usize>,
 }
 
-/// What kind of value a place holds. The text of a value is in the form that Postgres writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Characters.
-    Text,
-    /// A whole number of so many bits, signed; 128 where the place has no limit of its own.
-    Integer {
-        /// 16, 32, 64 or 128.
-        bits: u8,
-    },
-    /// A decimal number.
-    Decimal {
-        /// Its digits, where the place fixes them.
-        scale: Option<Digits>,
-    },
-    /// A binary floating point number.
-    Float {
-        /// Of 32 bits instead of 64.
-        single: bool,
-    },
-    /// `t`, `f`, `true` or `false`.
-    Bool,
-    /// `2026-11-21`.
-    Date,
-    /// `2026-11-21 03:00:00.5`.
-    Timestamp,
-    /// `2026-11-21 03:00:00.5+00`.
-    Timestamptz,
-    /// Milliseconds since 1970, as a whole number: a BSON date.
-    Millis,
-    /// `7f3a9c00-…`.
-    Uuid,
-    /// 24 hex digits.
-    ObjectId,
-    /// An address with an optional prefix length.
-    Inet {
-        /// A network: no bits may be set right of the prefix.
-        cidr: bool,
-    },
-    /// `\x` and hex.
-    Bytes,
-    /// A label of a Postgres enum.
-    Enum,
-    /// An object or a JSON column as a whole.
-    Object,
-    /// A list as a whole.
-    List,
-    /// Anything else.
-    Other,
-}
-
 /// One value to be replaced.
 #[derive(Debug)]
 pub struct Value<'a> {
@@ -239,7 +212,7 @@ pub enum Wrote {
 pub struct Mismatch(pub &'static str);
 
 /// What a transformer does to its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Effect {
     /// Nothing.
     Keep,
@@ -248,9 +221,9 @@ pub enum Effect {
     /// Takes it away.
     Drop,
     /// Replaces it whatever it is, objects and lists as a whole.
-    Whole,
+    Whole(Build),
     /// Replaces a scalar; of an object or a list each scalar below.
-    Leaf,
+    Leaf(Build),
 }
 
 /// How long what a transformer writes can be.

@@ -19,21 +19,22 @@ pub(super) const DEFINITION: Definition = Definition {
         summary: "how many hex digits, 1 to 64",
     }],
     example: "device = { use = \"hash\", length = 24 }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::OnRequest,
-    build: |arguments: &Arguments<'_>| {
-        let mut length = arguments.integer("length", 32, 1..=64)? as usize;
-        if !arguments.literals.contains_key("length") {
-            length = length.min(arguments.room.unwrap_or(length));
-        }
-        if arguments.unique && length < 20 {
-            return Err("`unique` needs a length of at least 20".to_owned());
-        }
-        Ok(Box::new(Hash { length }))
-    },
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    let mut length = arguments.integer("length", 32, 1..=64)? as usize;
+    if !arguments.literals.contains_key("length") {
+        length = length.min(arguments.room.unwrap_or(length));
+    }
+    if arguments.unique && length < 20 {
+        return Err("`unique` needs a length of at least 20".to_owned());
+    }
+    Ok(Box::new(Hash { length }))
+}
 
 struct Hash {
     length: usize,

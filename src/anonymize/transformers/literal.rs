@@ -1,7 +1,7 @@
 //! Values that a rule itself holds, written in the form of the place.
 
 use super::definition::{Form, Literal, Wrote};
-use super::{date_shift, number};
+use crate::anonymize::forms::{address, date, number, uuid};
 use crate::store::shape::Digits;
 
 impl Literal {
@@ -31,11 +31,11 @@ impl Literal {
             Form::Decimal { scale } => decimal(&text, scale).is_some(),
             Form::Float { .. } => text.parse::<f64>().is_ok(),
             Form::Bool => matches!(text.as_str(), "true" | "false" | "t" | "f"),
-            Form::Date => date_shift::canonical(&text, Form::Date).is_some(),
-            Form::Timestamp | Form::Timestamptz => date_shift::canonical(&text, form).is_some(),
-            Form::Uuid => super::uuid::parse(&text).is_some(),
+            Form::Date => date::canonical(&text, Form::Date).is_some(),
+            Form::Timestamp | Form::Timestamptz => date::canonical(&text, form).is_some(),
+            Form::Uuid => uuid::parse(&text).is_some(),
             Form::ObjectId => text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()),
-            Form::Inet { cidr } => super::ip::canonical(&text, cidr).is_some(),
+            Form::Inet { cidr } => address::canonical(&text, cidr).is_some(),
             Form::Bytes => text.strip_prefix("\\x").is_some_and(|hex| {
                 hex.len() % 2 == 0 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
             }),
@@ -56,9 +56,9 @@ impl Literal {
             }),
             Form::Bool if text == "true" || text == "t" => Some("t".to_owned()),
             Form::Bool if text == "false" || text == "f" => Some("f".to_owned()),
-            Form::Date | Form::Timestamp | Form::Timestamptz => date_shift::canonical(&text, form),
-            Form::Uuid => super::uuid::parse(&text).map(|bytes| super::uuid::to_text(&bytes)),
-            Form::Inet { cidr } => super::ip::canonical(&text, cidr),
+            Form::Date | Form::Timestamp | Form::Timestamptz => date::canonical(&text, form),
+            Form::Uuid => uuid::parse(&text).map(|bytes| uuid::to_text(&bytes)),
+            Form::Inet { cidr } => address::canonical(&text, cidr),
             _ => None,
         };
         out.extend_from_slice(canonical.as_deref().unwrap_or(&text).as_bytes());

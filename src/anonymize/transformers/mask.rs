@@ -39,23 +39,24 @@ pub(super) const DEFINITION: Definition = Definition {
         },
     ],
     example: "card = { use = \"mask\", keep_last = 4 }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: false,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| {
-        let mut letters = arguments.text("char", "*").chars();
-        let (Some(star), None) = (letters.next(), letters.next()) else {
-            return Err("`char` must be one character".to_owned());
-        };
-        Ok(Box::new(Mask {
-            star,
-            first: arguments.integer("keep_first", 0, 0..=64)? as usize,
-            last: arguments.integer("keep_last", 0, 0..=64)? as usize,
-            separators: arguments.flag("separators", true),
-        }))
-    },
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    let mut letters = arguments.text("char", "*").chars();
+    let (Some(star), None) = (letters.next(), letters.next()) else {
+        return Err("`char` must be one character".to_owned());
+    };
+    Ok(Box::new(Mask {
+        star,
+        first: arguments.integer("keep_first", 0, 0..=64)? as usize,
+        last: arguments.integer("keep_last", 0, 0..=64)? as usize,
+        separators: arguments.flag("separators", true),
+    }))
+}
 
 struct Mask {
     star: char,

@@ -1,6 +1,6 @@
 //! The transformers: one file each, all of the same shape.
 //!
-//! A file holds a [`Definition`] (what `rules list` shows and what a rule may say) whose `build`
+//! A file holds a [`Definition`] (what `rules list` shows and what a rule may say) whose [`Build`]
 //! checks the arguments of a rule and gives a [`Transformer`]. A transformer knows no store: it
 //! gets the text of one scalar, the [`Form`] it stands in, and the digest of the normalized
 //! value, and writes the text of the new one. It never sees a null or an empty value. One that
@@ -12,39 +12,36 @@ mod company;
 mod constant;
 mod country;
 mod date_shift;
+mod decision;
 mod definition;
-mod drop;
 mod email;
 mod hash;
 mod ip;
-mod keep;
 mod literal;
 mod mask;
 mod name;
-mod null;
-pub(crate) mod number;
 mod number_noise;
 mod phone;
 mod postcode;
 mod recipe;
 pub(crate) mod redact;
 mod street;
-pub(crate) mod support;
+mod support;
 mod text;
 mod url;
 mod username;
-pub(crate) mod uuid;
+mod uuid;
 
 pub use definition::{
-    Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
+    Arguments, Build, Definition, Draws, Effect, Length, Literal, Mismatch, Parameter,
     ParameterKind, Transformer, Uniqueness, Value, Wrote,
 };
 
 /// Every definition, in the order in which they are listed.
 pub(crate) static ALL: [Definition; 23] = [
-    keep::DEFINITION,
-    null::DEFINITION,
-    drop::DEFINITION,
+    decision::KEEP,
+    decision::NULL,
+    decision::DROP,
     constant::DEFINITION,
     redact::DEFINITION,
     mask::DEFINITION,

@@ -4,7 +4,7 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Literal, Mismatch, Parameter,
     ParameterKind, Transformer, Uniqueness, Value, Wrote,
 };
-use super::number::{Decimal, greatest, push_float};
+use crate::anonymize::forms::number::{Decimal, greatest, push_float};
 use crate::anonymize::pseudonym::{Digest, Draw};
 use std::io::Write;
 
@@ -21,22 +21,23 @@ pub(super) const DEFINITION: Definition = Definition {
         summary: "the most that is added or taken, as a part of the number: above 0, at most 1",
     }],
     example: "salary = { use = \"number_noise\", ratio = 0.2, by = \"person_id\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Shift,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| {
-        let ratio = match arguments.literals.get("ratio") {
-            Some(Literal::Float(ratio)) => *ratio,
-            Some(Literal::Integer(ratio)) => *ratio as f64,
-            _ => 0.1,
-        };
-        if !(ratio > 0.0 && ratio <= 1.0) {
-            return Err("`ratio` must be above 0 and at most 1".to_owned());
-        }
-        Ok(Box::new(Noise { ratio }))
-    },
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    let ratio = match arguments.literals.get("ratio") {
+        Some(Literal::Float(ratio)) => *ratio,
+        Some(Literal::Integer(ratio)) => *ratio as f64,
+        _ => 0.1,
+    };
+    if !(ratio > 0.0 && ratio <= 1.0) {
+        return Err("`ratio` must be above 0 and at most 1".to_owned());
+    }
+    Ok(Box::new(Noise { ratio }))
+}
 
 struct Noise {
     ratio: f64,

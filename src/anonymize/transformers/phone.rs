@@ -4,8 +4,8 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
     Wrote,
 };
-use super::number::push_digits;
-use super::support;
+use crate::anonymize::forms::number::push_digits;
+use crate::anonymize::forms::text;
 use crate::anonymize::pseudonym::Draw;
 
 const CHARS: usize = 12;
@@ -18,17 +18,20 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "text, bigint, numeric, MongoDB long and double, JSON numbers",
     parameters: &[],
     example: "phone = { use = \"phone\", link = \"person.phone\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| match arguments.room {
+};
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    match arguments.room {
         Some(room) if room < CHARS => {
             Err(format!("needs room for {CHARS} characters and has {room}"))
         }
         _ => Ok(Box::new(Phone)),
-    },
-};
+    }
+}
 
 struct Phone;
 
@@ -58,7 +61,7 @@ impl Transformer for Phone {
         scratch.clear();
         scratch.extend(text.chars().filter(char::is_ascii_digit));
         if scratch.is_empty() {
-            return Ok(support::tidy(text, true, scratch));
+            return Ok(text::tidy(text, true, scratch));
         }
         Ok(scratch.strip_prefix("00").filter(|rest| !rest.is_empty()).unwrap_or(scratch))
     }

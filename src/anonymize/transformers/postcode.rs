@@ -4,7 +4,7 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
     Wrote,
 };
-use super::support;
+use crate::anonymize::forms::text;
 use crate::anonymize::pseudonym::Draw;
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -15,12 +15,15 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "text, whole numbers",
     parameters: &[],
     example: "zip = \"postcode\"",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |_arguments: &Arguments<'_>| Ok(Box::new(Postcode)),
 };
+
+fn build(_arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    Ok(Box::new(Postcode))
+}
 
 struct Postcode;
 
@@ -39,7 +42,7 @@ impl Transformer for Postcode {
         _form: Form,
         scratch: &'a mut String,
     ) -> Result<&'a str, Mismatch> {
-        Ok(support::tidy(text, true, scratch))
+        Ok(text::tidy(text, true, scratch))
     }
 
     fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {

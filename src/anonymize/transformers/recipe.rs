@@ -9,6 +9,7 @@ use super::definition::{
     Wrote,
 };
 use super::support::{self, clip, is_text};
+use crate::anonymize::forms::{number::push_digits, text};
 use crate::anonymize::pseudonym::{Draw, SUFFIX_CHARS, suffix};
 
 /// Which words a transformer writes, and in what shape:
@@ -87,7 +88,7 @@ impl Pen<'_> {
 
     /// Writes a number.
     pub(super) fn number(&mut self, number: u64) {
-        super::number::push_digits(number, 1, self.out);
+        push_digits(number, 1, self.out);
     }
 }
 
@@ -116,11 +117,10 @@ pub(super) const fn definition<R: Recipe>() -> Definition {
         accepts: "text",
         parameters: &[support::MAX_LENGTH],
         example: "",
-        effect: Effect::Leaf,
+        effect: Effect::Leaf(build::<R>),
         keyed: true,
         draws: Draws::Original,
         unique: if never { Uniqueness::Never } else { Uniqueness::OnRequest },
-        build: build::<R>,
     }
 }
 
@@ -182,7 +182,7 @@ impl<R: Recipe> Transformer for Made<R> {
         _form: Form,
         scratch: &'a mut String,
     ) -> Result<&'a str, Mismatch> {
-        Ok(support::tidy(text, R::FOLDS, scratch))
+        Ok(text::tidy(text, R::FOLDS, scratch))
     }
 
     fn write(&self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<Wrote, Mismatch> {

@@ -4,7 +4,8 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Parameter, ParameterKind,
     Transformer, Uniqueness, Value, Wrote,
 };
-use super::{number, support};
+use super::support;
+use crate::anonymize::forms::number;
 use crate::anonymize::jsontext;
 use crate::store::shape::Digits;
 
@@ -23,16 +24,17 @@ pub(super) const DEFINITION: Definition = Definition {
         summary: "what texts become",
     }],
     example: "notes = \"redact\"",
-    effect: Effect::Whole,
+    effect: Effect::Whole(build),
     keyed: false,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| {
-        let mut text = arguments.text("text", TEXT).as_bytes().to_vec();
-        support::clip(&mut text, 0, arguments.room, b' ');
-        Ok(Box::new(Redact(text)))
-    },
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    let mut text = arguments.text("text", TEXT).as_bytes().to_vec();
+    support::clip(&mut text, 0, arguments.room, b' ');
+    Ok(Box::new(Redact(text)))
+}
 
 struct Redact(Vec<u8>);
 

@@ -18,12 +18,15 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "text",
     parameters: &[support::MAX_LENGTH],
     example: "bio = \"text\"",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Never,
-    build: |arguments: &Arguments<'_>| Ok(Box::new(Text { limit: arguments.limit(1)? })),
 };
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    Ok(Box::new(Text { limit: arguments.limit(1)? }))
+}
 
 struct Text {
     limit: Option<usize>,

@@ -4,9 +4,7 @@ use super::definition::{
     Arguments, Definition, Draws, Effect, Form, Length, Mismatch, Transformer, Uniqueness, Value,
     Wrote,
 };
-use crate::anonymize::pseudonym::hex;
-
-const CHARS: usize = 36;
+use crate::anonymize::forms::uuid::{CHARS, parse, push};
 
 pub(super) const DEFINITION: Definition = Definition {
     name: "uuid",
@@ -16,17 +14,20 @@ pub(super) const DEFINITION: Definition = Definition {
     accepts: "uuid, text that holds UUIDs, MongoDB binary of subtypes 3 and 4",
     parameters: &[],
     example: "id = { use = \"uuid\", link = \"account.id\" }",
-    effect: Effect::Leaf,
+    effect: Effect::Leaf(build),
     keyed: true,
     draws: Draws::Original,
     unique: Uniqueness::Always,
-    build: |arguments: &Arguments<'_>| match arguments.room {
+};
+
+fn build(arguments: &Arguments<'_>) -> Result<Box<dyn Transformer>, String> {
+    match arguments.room {
         Some(room) if room < CHARS => {
             Err(format!("needs room for {CHARS} characters and has {room}"))
         }
         _ => Ok(Box::new(Uuid)),
-    },
-};
+    }
+}
 
 struct Uuid;
 
@@ -72,35 +73,4 @@ impl Transformer for Uuid {
         push(&bytes, out);
         Ok(Wrote::Same)
     }
-}
-
-/// Reads 32 hex digits, with hyphens anywhere and braces around, as Postgres does.
-pub(crate) fn parse(text: &str) -> Option<[u8; 16]> {
-    let text = text.trim();
-    let text = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
-    let mut bytes = [0u8; 16];
-    let mut count = 0;
-    for byte in text.bytes().filter(|byte| *byte != b'-') {
-        let digit = char::from(byte).to_digit(16)? as u8;
-        let slot = bytes.get_mut(count / 2)?;
-        *slot = *slot << 4 | digit;
-        count += 1;
-    }
-    (count == 32).then_some(bytes)
-}
-
-fn push(bytes: &[u8; 16], out: &mut Vec<u8>) {
-    for (index, range) in [0..4, 4..6, 6..8, 8..10, 10..16].into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'-');
-        }
-        hex(&bytes[range], out);
-    }
-}
-
-/// The usual text of 16 bytes.
-pub(crate) fn to_text(bytes: &[u8; 16]) -> String {
-    let mut out = Vec::with_capacity(CHARS);
-    push(bytes, &mut out);
-    String::from_utf8(out).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Numbers as text: decimals of up to 30 digits, and floats as Postgres prints them.
+//! Numbers as text: decimals of up to 30 digits, and floats as Postgres prints them. Touches nothing
+//! but the bytes that it is given.
 
 use std::io::Write;
 
@@ -6,16 +7,16 @@ use crate::store::shape::Digits;
 
 /// A decimal number: `units` times ten to the minus `scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Decimal {
-    pub(super) units: i128,
-    pub(super) scale: u16,
+pub(crate) struct Decimal {
+    pub(crate) units: i128,
+    pub(crate) scale: u16,
     /// Digits in all, leading zeros too.
-    pub(super) digits: u32,
+    pub(crate) digits: u32,
 }
 
 impl Decimal {
     /// Reads `-12.50`; no exponent, at most 30 digits.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (negative, digits) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -38,7 +39,7 @@ impl Decimal {
     }
 
     /// Whether a place of so many digits holds it.
-    pub(super) fn fits(&self, digits: Digits) -> bool {
+    pub(crate) fn fits(&self, digits: Digits) -> bool {
         self.scale == digits.scale
             && 10u128
                 .checked_pow(u32::from(digits.precision))
@@ -46,7 +47,7 @@ impl Decimal {
     }
 
     /// Writes it with its scale.
-    pub(super) fn push(&self, out: &mut Vec<u8>) {
+    pub(crate) fn push(&self, out: &mut Vec<u8>) {
         let magnitude = self.units.unsigned_abs();
         if self.units < 0 {
             out.push(b'-');
@@ -73,7 +74,7 @@ impl Decimal {
     }
 
     /// The same number with `scale` digits after the point, if none but zeros get lost.
-    pub(super) fn rescaled(mut self, scale: u16) -> Option<String> {
+    pub(crate) fn rescaled(mut self, scale: u16) -> Option<String> {
         while self.scale < scale {
             self.units = self.units.checked_mul(10)?;
             self.scale += 1;
@@ -104,7 +105,7 @@ pub(crate) fn push_digits(mut number: u64, width: usize, out: &mut Vec<u8>) {
 }
 
 /// The greatest signed number of `bits` bits.
-pub(super) fn greatest(bits: u8) -> i128 {
+pub(crate) fn greatest(bits: u8) -> i128 {
     match bits {
         0..=127 => (1i128 << (bits.max(1) - 1)) - 1,
         _ => i128::MAX,
@@ -112,7 +113,7 @@ pub(super) fn greatest(bits: u8) -> i128 {
 }
 
 /// Whether `text` is a whole number in the form that Postgres prints, of at most `bits` bits.
-pub(super) fn integer_fits(text: &str, bits: u8) -> bool {
+pub(crate) fn integer_fits(text: &str, bits: u8) -> bool {
     text.parse::<i128>().is_ok_and(|value| {
         value <= greatest(bits) && value >= -greatest(bits) - 1 && value.to_string() == text
     })
