@@ -119,6 +119,13 @@ async fn servers_that_cannot_take_it_are_refused() {
     let findings = check(&server.at(0), "test", true).await;
     assert!(findings.iter().any(|finding| !finding.ok && finding.what == "redis eviction"));
     run(&mut connection, "CONFIG SET maxmemory-policy noeviction").await;
+    // The question alone changes nothing; what is kept for a rollback counts as room.
+    mark(&server, 9, 0, "20260101T000000.000Z-000000", "previous").await;
+    run(&mut server.connect(9).await, "DEBUG POPULATE 50000 k 1000").await;
+    let asked = async |bytes| Target::check(&server.at(0), "test", bytes).await;
+    assert_eq!(asked(34 << 20).await.unwrap_err().kind(), Kind::Refused);
+    asked(20 << 20).await.unwrap();
+    assert_eq!(run(&mut server.connect(9).await, "DBSIZE").await, Reply::Integer(50_002));
     let mut target = Target::prepare(&server.at(0), "test", "a").await.unwrap();
     assert_eq!(target.require_room(200 << 20).await.unwrap_err().kind(), Kind::Refused);
     target.require_room(1 << 20).await.unwrap();

@@ -260,6 +260,34 @@ fn a_load_that_is_refused_leaves_the_way_back() {
 }
 
 #[test]
+fn a_redis_without_room_is_refused_while_there_is_a_way_back() {
+    let world = World::new(20);
+    world.snapshot();
+    let before = world.contents("dev");
+    world.refresh().expect(0);
+    let loaded = world.contents("dev");
+    let carts: String = (0..20_000)
+        .map(|n| format!("SET cart:9{n} '{{\"email\":\"person{n}@original.example\"}}'\n"))
+        .collect();
+    world.redis(0, &carts);
+    world.snapshot();
+    let info = world.redis(0, "INFO memory\n");
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+    let used: u64 = used.trim().parse().unwrap();
+    world.redis(0, &format!("CONFIG SET maxmemory {}\n", used + (1 << 20)));
+    let said = world.refresh().expect(5);
+    assert!(said.stderr.contains("redis has no room"), "{}", said.stderr);
+    assert_eq!(world.contents("dev"), loaded);
+    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    assert_eq!(world.contents("dev"), before);
+    // With room it goes on, and what is kept from before does not count twice.
+    world.redis(0, &format!("CONFIG SET maxmemory {}\n", 4 * used));
+    for _ in 0..3 {
+        world.refresh().expect(0);
+    }
+}
+
+#[test]
 fn large_objects_of_any_size_come_back() {
     let world = World::new(3);
     world.sql(

@@ -23,7 +23,11 @@ use crate::terms::StoreKind;
 /// Fails where a load would be refused. Changes nothing.
 pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
     let environment = &loading.plan.environment;
-    Target::check(&endpoint(environment)?, &environment.name).await
+    let held = loading.plan.snapshot.manifest.store(StoreKind::Redis);
+    let data = held.into_iter().flat_map(|store| parts_of(store, PartKind::Data));
+    let bytes = data.map(|part| part.bytes_plain).sum();
+    let bytes = if loading.how == How::Snapshot { bytes } else { 0 };
+    Target::check(&endpoint(environment)?, &environment.name, bytes).await
 }
 
 /// Loads, compares and seeds the spare index.

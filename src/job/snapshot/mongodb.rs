@@ -12,7 +12,6 @@ use crate::anonymize::review;
 use crate::error::{Error, OrFail, Result};
 use crate::job::{Queue, coverage};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
-use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{BlockTransform, Unruled};
 use crate::repository::files;
@@ -250,15 +249,15 @@ async fn worker(
             Some(Masking { plan, positions }) => plan.transform(positions[slice.collection])?,
             None => Box::new(Unruled(session.unruled()?)),
         };
-        let writer = session.writer(spec)?;
         let (reading, collection) = (Arc::clone(source), slice.collection);
         let read = async |blocks| {
-            crate::job::apart(async move { reading.read(&slice, blocks).await }).await?
+            let sent = crate::job::apart(async move { reading.read(&slice, blocks).await });
+            Ok((sent.await??, ()))
         };
-        let (_, writer) = flow::run(read, transform, writer, Arc::clone(meter))
+        let (part, digest, ()) = session
+            .part(spec, transform, meter, read)
             .await
             .map_err(|error| error.context(format!("collection `{name}` could not be read")))?;
-        let (part, digest) = session.finish(writer).await?;
         done.push((collection, part, digest));
     }
     Ok(done)

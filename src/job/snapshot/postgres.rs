@@ -291,7 +291,6 @@ async fn worker(
             Some(rules) => rules.plan.transform(rules.positions[slice.table])?,
             None => Box::new(Unruled(session.unruled()?)),
         };
-        let writer = session.writer(spec)?;
         let columns = TableRef::from(table);
         let read = async |blocks| {
             crate::job::apart(async move {
@@ -300,16 +299,7 @@ async fn worker(
             })
             .await?
         };
-        let ((rows, connected), writer) =
-            flow::run(read, transform, writer, Arc::clone(meter)).await?;
-        let (part, digest) = session.finish(writer).await?;
-        if rows != part.records {
-            return Err(Error::failed(format!(
-                "the server sent {rows} rows of `{}`, and {} were stored",
-                table.full_name(),
-                part.records
-            )));
-        }
+        let (part, digest, connected) = session.part(spec, transform, meter, read).await?;
         done.push((slice.table, part, digest));
         reader = Some(connected);
     }

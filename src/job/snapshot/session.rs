@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::plan::SnapshotPlan;
 use crate::error::{Error, Result};
 use crate::job::classes::{self, Known};
 use crate::job::history::Holds;
 use crate::job::journal::Journal;
-use crate::pipeline::block::{Block, Cleared};
+use crate::pipeline::block::{Block, Cleared, Raw};
 use crate::pipeline::codec::Compression;
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
-use crate::pipeline::flow::BlockSink;
+use crate::pipeline::flow::{self, BlockSink};
+use crate::pipeline::progress::Meter;
+use crate::pipeline::transform::BlockTransform;
 use crate::policy::{self, Clearance, Ruling, StructurePermit, UnruledPermit};
 use crate::repository::gate::Gate;
 use crate::repository::manifest::{Part, PartKind};
@@ -75,6 +77,27 @@ impl Session {
     /// Begins a data part.
     pub(super) fn writer(&self, spec: PartSpec) -> Result<PartWriter> {
         PartWriter::create(&self.gate, &self.folder, spec, self.codec)
+    }
+
+    /// Reads one data part into its file, and gives back what the reader kept. What the source
+    /// says that it sent must be what is stored: a part that is short is an error.
+    pub(super) async fn part<T>(
+        &self,
+        spec: PartSpec,
+        transform: Box<dyn BlockTransform>,
+        meter: &Arc<Meter>,
+        read: impl AsyncFnOnce(mpsc::Sender<Block<Raw>>) -> Result<(u64, T)>,
+    ) -> Result<(Part, ContentDigest, T)> {
+        let writer = self.writer(spec)?;
+        let ((sent, kept), writer) = flow::run(read, transform, writer, Arc::clone(meter)).await?;
+        let (part, digest) = self.finish(writer).await?;
+        if sent != part.records {
+            return Err(Error::failed(format!(
+                "the server sent {sent} records of `{}.{}`, and {} were stored",
+                part.namespace, part.name, part.records
+            )));
+        }
+        Ok((part, digest, kept))
     }
 
     /// Ends a part on a blocking thread: the file is synced there.
@@ -171,6 +194,8 @@ pub(super) fn begin(
 mod tests {
     use super::*;
     use crate::job::snapshot::{Record, give_up};
+    use crate::pipeline::progress::Progress;
+    use crate::pipeline::transform::Unruled;
     use crate::policy::Class;
     use std::time::{Duration, Instant};
 
@@ -199,6 +224,47 @@ mod tests {
         assert!(session(None).unruled().is_err());
         let permit = UnruledPermit::new(class, false, clearance).unwrap();
         assert!(session(Some(permit)).unruled().is_ok());
+    }
+
+    /// Sources that say of two rows, and of two documents, that there were two, or another number.
+    #[tokio::test]
+    async fn a_part_that_holds_less_than_the_source_sent_is_an_error() {
+        let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
+        let document = [5, 0, 0, 0, 0];
+        for (format, bytes) in [
+            (RecordFormat::CopyText, b"1\n2\n".to_vec()),
+            (RecordFormat::Bson, [document, document].concat()),
+        ] {
+            for (sent, whole) in [(2, true), (3, false), (1, false)] {
+                let folder = tempfile::tempdir().unwrap();
+                let permit = UnruledPermit::new(class, false, clearance).unwrap();
+                let session = session(folder.path(), Some(permit));
+                let spec = PartSpec {
+                    number: session.number(),
+                    kind: PartKind::Data,
+                    path: "store/people.1".to_owned(),
+                    namespace: "app".to_owned(),
+                    name: "people".to_owned(),
+                    slice: "all".to_owned(),
+                    format,
+                };
+                let transform = Box::new(Unruled(session.unruled().unwrap()));
+                let meter = Progress::default().meter("snapshot", 0);
+                let read = async |blocks: mpsc::Sender<Block<Raw>>| {
+                    blocks.send(Block::raw(bytes.clone(), 2)).await.unwrap();
+                    Ok((sent, ()))
+                };
+                match session.part(spec, transform, &meter, read).await {
+                    Ok((part, ..)) => assert!(whole && part.records == 2),
+                    Err(error) => {
+                        assert!(!whole, "{error}");
+                        let told =
+                            format!("sent {sent} records of `app.people`, and 2 were stored");
+                        assert!(error.to_string().contains(&told), "{error}");
+                    }
+                }
+            }
+        }
     }
 
     /// Writers that no error reaches: they go on until they are refused.

@@ -341,7 +341,6 @@ impl Target {
     }
 }
 
-/// Only a database of its own can be swapped as a database.
 /// Sessions in the maintenance database and in the live one, where there is one.
 async fn look(
     endpoint: &PostgresEndpoint,
@@ -356,6 +355,7 @@ async fn look(
     Ok((maintenance, live))
 }
 
+/// Only a database of its own can be swapped as a database.
 async fn check_mode(
     endpoint: &PostgresEndpoint,
     options: &TargetOptions,

@@ -14,6 +14,7 @@ pub mod rdb;
 mod rebuild;
 pub mod reply;
 mod restore;
+mod room;
 pub mod seed;
 pub mod source;
 pub mod swap;

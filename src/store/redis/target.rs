@@ -12,6 +12,7 @@ use super::connect::Connection;
 use super::load::{Blocks, Expiry, LoadReport, Loader, lanes, run_lanes};
 use super::reply::Reply;
 use super::restore::rdb_version_of;
+use super::room;
 use super::swap::{self, Marker, Spare, SpareState};
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, OrFail, Result};
@@ -158,11 +159,16 @@ async fn clear_all_but(
 }
 
 impl Target {
-    /// Fails where [`prepare`](Self::prepare) would refuse. Changes nothing.
-    pub async fn check(endpoint: &RedisEndpoint, environment: &str) -> Result<()> {
+    /// Fails where [`prepare`](Self::prepare), or a load of new data whose RDB is `bytes` long,
+    /// would be refused. Changes nothing: the way back is still there.
+    pub async fn check(endpoint: &RedisEndpoint, environment: &str, bytes: u64) -> Result<()> {
         let (mut connection, server) = open(endpoint).await?;
         refuse_eviction(&server)?;
-        choose_spare(&mut connection, &server, endpoint, environment).await.map(drop)
+        choose_spare(&mut connection, &server, endpoint, environment).await?;
+        let spares = swap::spares(&mut connection, &server, endpoint, environment).await?;
+        let indexes = spares.iter().map(|spare| spare.index);
+        let freed = room::freed(&mut connection, &server, indexes).await?;
+        room::require(&server, bytes, freed)
     }
 
     /// Chooses the spare index, empties it (only if it is this environment's) and marks it as being
@@ -249,24 +255,9 @@ impl Target {
     }
 
     /// Refuses (exit 5) when the server has no room for new data whose RDB is `bytes` long beside
-    /// what it holds. Redis needs two to four times the bytes of the RDB; three are asked for.
+    /// what it holds.
     pub async fn require_room(&mut self, bytes: u64) -> Result<()> {
-        let server = Server::read(&mut self.connection).await?;
-        let (limit, what) = match (server.max_memory, server.system_memory) {
-            (0, 0) => return Ok(()),
-            (0, memory) => (memory, "the machine's memory"),
-            (limit, _) => (limit, "maxmemory"),
-        };
-        let needed = server.used_memory.saturating_add(bytes.saturating_mul(3));
-        if needed <= limit {
-            return Ok(());
-        }
-        Err(Error::refused(format!(
-            "redis has no room for the new data beside the live: about {} MiB of {} MiB ({what})",
-            needed >> 20,
-            limit >> 20
-        ))
-        .hint("raise maxmemory, or drop the previous data first"))
+        room::require(&Server::read(&mut self.connection).await?, bytes, 0)
     }
 
     /// Loads the stored RDB whose blocks come through `blocks` into the spare index. Nothing at all
