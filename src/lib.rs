@@ -11,12 +11,14 @@
 //! anonymize/   rules, coverage, pseudonyms (keyed), transformers/ (one file each)
 //! seed/        files of known data that an environment gets on top
 //! store/       postgres/ mongodb/ redis/, each: connect catalog source target swap check
-//! repository/  manifest, ids, part reader and writer, leases, facts
+//! repository/  manifest, ids, part reader and writer, leases, facts; layout (every name in it),
+//!              storage/ (bytes under names: a folder, later an object store)
 //! config/      layers, environments, secrets (a type that cannot be printed)
 //! hardening    what the process does for its own safety: no core dumps
 //! pipeline/    source → transform → compress → hash → repository; blocks, bounded
 //! policy       which data may flow where: class, clearance, the permits that are the only doors
 //! terms        which stores there are, how consistent a read was, what makes a store this one
+//! files        files that are created whole or not at all
 //! error        what failed, on what, why, and what to do; the exit codes
 //! ```
 //!
@@ -53,6 +55,7 @@ pub mod anonymize;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod hardening;
 pub mod job;
 pub mod output;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// import from lower floors and from its own room, never from above.
 const FLOORS: &[&[&str]] = &[
     &["error"],
-    &["terms"],
+    &["terms", "files"],
     &["policy"],
     &["pipeline"],
     &["config", "hardening"],

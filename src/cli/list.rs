@@ -113,7 +113,7 @@ pub(super) fn run(app: &App, arguments: &Arguments) -> Result<Outcome> {
 
 fn row(stored: &Stored, contradicts: bool) -> Result<Row> {
     let manifest = &stored.manifest;
-    let verified = facts::last_verified(&stored.folder)?;
+    let verified = facts::last_verified(&stored.snapshot)?;
     let collections = manifest.stores.iter().flat_map(|store| &store.collections);
     Ok(Row {
         snapshot: manifest.id.clone(),

@@ -149,7 +149,7 @@ fn look(row: &mut Row, environment: &Environment, main: &Repository) -> Result<(
     if environment.class != Class::Live {
         row.raw = Known::read(environment)?.raw(environment);
     }
-    let running = Lease::holders(main.root(), &row.environment)?;
+    let running = Lease::holders(main.storage(), &row.environment)?;
     row.running = running.iter().map(crate::repository::process::Holder::describe).collect();
     for crashed in history::crashed(&journals)? {
         row.crashed.push(Crash {

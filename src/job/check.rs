@@ -6,7 +6,6 @@ use super::{repositories, rules};
 use crate::config::Environment;
 use crate::error::{Error, Kind, Result};
 use crate::policy::Class;
-use crate::repository::names;
 use crate::store::finding::Finding;
 use crate::store::{mongodb, postgres, redis};
 use crate::terms::StoreKind;
@@ -80,32 +79,27 @@ async fn of_store(
 fn repository(environment: &Environment) -> Finding {
     let what = "repository".to_owned();
     let opened = repositories::open_main(environment, false);
-    let location = match &opened {
-        Ok(repository) => repository.root().to_owned(),
+    let repository = match &opened {
+        Ok(repository) => repository,
         Err(error) if error.kind() == Kind::NotFound => {
             let detail = "empty; the first snapshot makes it a repository".to_owned();
             return Finding { ok: true, what, detail, hint: None };
         }
         Err(error) => return failed(&what, error),
     };
-    let probe = location.join(format!(".tmp-{}", names::random_hex(8)));
-    match std::fs::write(&probe, b"probe").and_then(|()| std::fs::remove_file(&probe)) {
+    let place = repository.place();
+    match repository.storage().probe() {
         Err(error) => Finding {
             ok: false,
             what,
-            detail: format!("`{}` cannot be written: {error}", location.display()),
+            detail: format!("`{place}` cannot be written: {error}"),
             hint: Some("jobs need to write into the repository".to_owned()),
         },
         Ok(()) => {
-            let free = rustix::fs::statvfs(&location).map(|stat| stat.f_bavail * stat.f_frsize);
+            let free = repository.storage().room();
             let free =
-                free.map_or_else(|_| "unknown".to_owned(), |free| format!("{} MiB", free >> 20));
-            Finding {
-                ok: true,
-                what,
-                detail: format!("`{}`, {free} free", location.display()),
-                hint: None,
-            }
+                free.map_or_else(|| "unknown".to_owned(), |free| format!("{} MiB", free >> 20));
+            Finding { ok: true, what, detail: format!("`{place}`, {free} free"), hint: None }
         }
     }
 }

@@ -13,9 +13,9 @@ use super::repositories::{self, Shelf};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Kind, Result};
 use crate::policy::{self, Class, Clearance};
-use crate::repository::Stored;
 use crate::repository::class::ClassRecord;
 use crate::repository::manifest::Manifest;
+use crate::repository::{Stored, Unreadable, layout};
 use crate::terms::{Identity, StoreKind};
 
 /// One thing that was said of an environment's class.
@@ -118,7 +118,7 @@ pub fn told(record: &ClassRecord) -> String {
 
 /// What could have said something of classes and cannot be read, for a plan to say.
 pub fn unknown(shelf: &Shelf) -> Vec<String> {
-    let told = |found: &crate::repository::Unreadable| {
+    let told = |found: &Unreadable| {
         format!("what `{}` records of classes is not known: {}", found.path, found.error.message())
     };
     shelf.unreadable.iter().map(told).collect()
@@ -146,8 +146,8 @@ pub fn settled(shelf: &Shelf, environment: &Environment) -> Result<()> {
 
 /// A record that cannot be read may be the one that counts.
 fn readable(shelf: &Shelf, environment: &str) -> Result<()> {
-    let start = format!("{}/class-", crate::repository::names::component(environment));
-    match shelf.unreadable.iter().find(|found| found.path.starts_with(&start)) {
+    let is_own = |found: &&Unreadable| layout::is_told_class_record(&found.path, environment);
+    match shelf.unreadable.iter().find(is_own) {
         None => Ok(()),
         Some(found) => Err(Error::new(
             found.error.kind(),

@@ -57,8 +57,8 @@ impl Desk {
         .unwrap();
         let root = self.folder.path().join("backups");
         let repository = Repository::open(&root, None, true).unwrap();
-        let folder = repository.snapshot_folder(environment, "raw", &id);
-        let stored = Stored { manifest, folder };
+        let snapshot = repository.snapshot(environment, "raw", &id).unwrap();
+        let stored = Stored { manifest, snapshot };
         self.shelf.stored.push((repository, stored.clone()));
         self.shelf.stored.sort_by_key(|(_, stored)| stored.manifest.created);
         stored

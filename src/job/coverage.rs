@@ -107,7 +107,7 @@ pub async fn review(environment: &Environment, write: bool) -> Result<Review> {
     let before = review::text(&folder)?;
     let after = review::rewritten(&before, &environment.name, &starred)?;
     if write && after != before {
-        crate::repository::files::replace(&file, after.as_bytes())?;
+        crate::files::replace(&file, after.as_bytes())?;
     }
     Ok(Review {
         file,

@@ -1,22 +1,19 @@
 //! The journal: what a job decided, stored and swapped, each in a file created once.
 //!
-//! `jobs/<env>/<job-id>/plan.json · part-<n>.json · step-<name>.json · done.json`. A job without
-//! `done.json` whose process is gone has crashed; the next job of the environment reads its
+//! The files of a job are `plan`, `part-<n>`, `step-<name>` and `done`. A job without `done` whose
+//! process is gone has crashed; the next job of the environment reads its
 //! journal and finishes or undoes it.
 //!
 //! The journals of jobs that handle raw data lie in the repository of the environment's raw set,
 //! the others in its own. No journal holds a digest of what was read: one of few possible values
 //! could be found from it.
 
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{OrFail, Result};
-use crate::repository::files;
-use crate::repository::lease::Lease;
+use crate::repository::jobs::Jobs;
 use crate::repository::manifest::{Part, PartKind};
 
 /// How many ended jobs of an environment are kept to be looked at.
@@ -53,21 +50,26 @@ pub struct Done {
 /// The journal of one job.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    folder: PathBuf,
+    jobs: Jobs,
     job: String,
 }
 
 impl Journal {
     /// Begins the journal of a job with its plan.
-    pub fn begin(root: &Path, environment: &str, job: &str, plan: &impl Serialize) -> Result<Self> {
-        let journal = Self::at(root, environment, job);
+    pub fn begin(jobs: &Jobs, job: &str, plan: &impl Serialize) -> Result<Self> {
+        let journal = Self::at(jobs, job);
         journal.write("plan", plan)?;
         Ok(journal)
     }
 
     /// The journal of a job that may have begun earlier.
-    pub fn at(root: &Path, environment: &str, job: &str) -> Self {
-        Self { folder: folder(root, environment).join(job), job: job.to_owned() }
+    pub fn at(jobs: &Jobs, job: &str) -> Self {
+        Self { jobs: jobs.clone(), job: job.to_owned() }
+    }
+
+    /// The environment of the job.
+    pub fn environment(&self) -> &str {
+        self.jobs.environment()
     }
 
     /// The job's id.
@@ -98,16 +100,15 @@ impl Journal {
     pub fn done(&self, outcome: Outcome, error: Option<String>) -> Result<()> {
         let done = Done { at: Timestamp::now(), outcome, error };
         let text = serde_json::to_vec_pretty(&done).or_fail(|| "cannot write the journal")?;
-        files::create_if_absent(&self.folder.join("done.json"), &text)?;
-        Ok(())
+        self.jobs.create(&self.job, "done", &text).map(drop)
     }
 
     /// A file of the journal, if it was written: `plan`, `step-…`, `done`.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        let path = self.folder.join(format!("{name}.json"));
-        let Some(bytes) = files::read(&path)? else { return Ok(None) };
+        let Some(bytes) = self.jobs.read(&self.job, name)? else { return Ok(None) };
+        let place = self.jobs.place(&self.job, name)?;
         serde_json::from_slice(&bytes)
-            .or_fail(|| format!("the journal `{}` is damaged", path.display()))
+            .or_fail(|| format!("the journal `{place}` is damaged"))
             .map_err(|error| {
                 error.hint("look at it, and remove it if its job has nothing to be undone")
             })
@@ -116,36 +117,36 @@ impl Journal {
 
     fn write(&self, name: &str, body: &impl Serialize) -> Result<()> {
         let text = serde_json::to_vec_pretty(body).or_fail(|| "cannot write the journal")?;
-        files::create(&self.folder.join(format!("{name}.json")), &text)
+        self.jobs.create_new(&self.job, name, &text)
     }
 }
 
 /// Where the journals of an environment are.
 #[derive(Debug, Clone)]
 pub struct Journals {
-    environment: String,
-    /// The repository with the leases, which tell who is running, then the others.
-    roots: Vec<PathBuf>,
+    /// Those in the repository with the leases, which tell who is running.
+    main: Jobs,
+    /// Those in others.
+    others: Vec<Jobs>,
 }
 
 impl Journals {
-    /// Those of `environment` in the repository with its leases, and in the others.
-    pub fn new(environment: &str, main: &Path, others: impl IntoIterator<Item = PathBuf>) -> Self {
-        let mut roots = vec![main.to_owned()];
-        for root in others {
-            if !roots.contains(&root) {
-                roots.push(root);
+    /// Those in the repository with the environment's leases, and in the others.
+    pub fn new(main: Jobs, others: impl IntoIterator<Item = Jobs>) -> Self {
+        let mut apart: Vec<Jobs> = Vec::new();
+        for jobs in others {
+            if jobs != main && !apart.contains(&jobs) {
+                apart.push(jobs);
             }
         }
-        Self { environment: environment.to_owned(), roots }
+        Self { main, others: apart }
     }
 
     /// Every job that is still known, oldest first.
     pub fn jobs(&self) -> Result<Vec<Journal>> {
         let mut found = Vec::new();
-        for root in &self.roots {
-            let names = files::list_folders(&folder(root, &self.environment))?;
-            found.extend(names.iter().map(|job| Journal::at(root, &self.environment, job)));
+        for jobs in std::iter::once(&self.main).chain(&self.others) {
+            found.extend(jobs.known()?.iter().map(|job| Journal::at(jobs, job)));
         }
         found.sort_by(|one, other| one.job.cmp(&other.job));
         Ok(found)
@@ -161,7 +162,7 @@ impl Journals {
         let mut found = Vec::new();
         for journal in self.jobs()? {
             let ended = journal.read::<Done>("done")?.is_some();
-            if !ended && !Lease::is_running(&self.roots[0], &self.environment, &journal.job)? {
+            if !ended && !self.main.is_running(&journal.job)? {
                 found.push(journal);
             }
         }
@@ -178,12 +179,8 @@ impl Journals {
         }
         let surplus = ended.len().saturating_sub(ENDED_JOBS_KEPT);
         for journal in &ended[..surplus] {
-            files::remove_folder(&journal.folder)?;
+            journal.jobs.forget(&journal.job)?;
         }
         Ok(())
     }
-}
-
-fn folder(root: &Path, environment: &str) -> PathBuf {
-    root.join("jobs").join(environment)
 }

@@ -101,7 +101,7 @@ pub async fn plan(environment: Environment, class: &str, reason: &str) -> Result
         Some(from) => {
             let (from, to) = (from.class.word(), plan.environment.class.word());
             for place in &places {
-                let place = place.root().display();
+                let place = place.place();
                 plan.view.action("record", None, format!("{from} → {to}, in {place}"));
             }
             for identity in &identities {
@@ -147,7 +147,8 @@ fn targets(environment: &Environment) -> Result<(Vec<Repository>, Vec<String>)> 
     let mut remarks = Vec::new();
     for (owner, opened) in repositories::every(&environment.config()) {
         match opened {
-            Ok(repository) if found.iter().any(|other| other.root() == repository.root()) => {}
+            Ok(repository) if found.iter().any(|other| other.storage() == repository.storage()) => {
+            }
             Ok(repository) => found.push(repository),
             // Nothing was ever stored there that could say otherwise.
             Err(error) if error.kind() == Kind::NotFound => {}
@@ -173,7 +174,7 @@ pub async fn execute(plan: Confirmed<ReclassifyPlan>, run: &Run) -> Result<Summa
     let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("init {}", environment.name));
     let by = format!("{} on {}", user(), holder.host);
-    let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
+    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder)?;
     let journals = repositories::journals(environment, &main)?;
     history::refuse_half_swapped(&journals, &environment.name)?;
     let known = Known::read(environment)?;
@@ -210,7 +211,7 @@ pub async fn execute(plan: Confirmed<ReclassifyPlan>, run: &Run) -> Result<Summa
         for place in &places {
             if place.record_class(record)? {
                 summary.number = Some(record.number);
-                summary.repositories.push(place.root().display().to_string());
+                summary.repositories.push(place.place());
             }
         }
     }

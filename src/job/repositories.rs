@@ -1,7 +1,6 @@
 //! Which repositories there are, and which snapshot a word means.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use super::journal::Journals;
 use crate::config::sets::RAW;
@@ -10,7 +9,8 @@ use crate::error::{Error, Kind, Result};
 use crate::policy::Class;
 use crate::repository::class::ClassRecord;
 use crate::repository::id::SnapshotRef;
-use crate::repository::{Repository, Stored, Unreadable, resolve};
+use crate::repository::jobs::Jobs;
+use crate::repository::{Repository, Stored, Unreadable, layout, resolve};
 
 /// Opens the repository that an environment's leases and journals are in.
 pub fn open_main(environment: &Environment, create: bool) -> Result<Repository> {
@@ -28,23 +28,38 @@ fn open_raw(environment: &Environment, create: bool) -> Result<Repository> {
 /// One that this host cannot name holds no journals that it could deal with.
 pub fn journals(environment: &Environment, main: &Repository) -> Result<Journals> {
     let raw = match open_raw(environment, false) {
-        Ok(raw) => Some(raw.root().to_owned()),
+        Ok(raw) => Some(raw.jobs(&environment.name)),
         Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Usage) => {
             tracing::debug!(%error, "no journals of raw jobs");
             None
         }
         Err(error) => return Err(error),
     };
-    Ok(Journals::new(&environment.name, main.root(), raw))
+    Ok(Journals::new(main.jobs(&environment.name), raw))
 }
 
-/// The repository that the journal of a job goes to: that of the raw set for one that handles raw
-/// data.
-pub fn journal_root(environment: &Environment, main: &Repository, raw: bool) -> Result<PathBuf> {
+/// Where the journal of a job goes: to the repository of the raw set for one that handles raw data.
+pub fn jobs(environment: &Environment, main: &Repository, raw: bool) -> Result<Jobs> {
     if !raw {
-        return Ok(main.root().to_owned());
+        return Ok(main.jobs(&environment.name));
     }
-    Ok(open_raw(environment, true)?.root().to_owned())
+    Ok(open_raw(environment, true)?.jobs(&environment.name))
+}
+
+/// The repositories of an environment and of its sets that can be opened now, each once.
+pub fn reachable(environment: &Environment) -> Vec<Repository> {
+    let mut found: Vec<Repository> = Vec::new();
+    for Wanted { owner, place, .. } in of(environment) {
+        let opened =
+            place.and_then(|(location, expected)| open(&location, expected.as_deref(), false));
+        match opened {
+            Ok(repository) if found.iter().any(|other| other.storage() == repository.storage()) => {
+            }
+            Ok(repository) => found.push(repository),
+            Err(error) => tracing::debug!(%owner, %error, "a repository is out of reach"),
+        }
+    }
+    found
 }
 
 /// A repository and the id that it must have, where one is configured.
@@ -171,8 +186,7 @@ impl Shelf {
             None => self.records.push(record),
             Some(other) if *other == record => {}
             Some(_) => {
-                let folder = crate::repository::names::component(&record.environment);
-                let path = format!("{folder}/class-{}.json", record.number);
+                let path = layout::told_class_record(&record.environment, record.number);
                 let error = Error::refused(format!("`{path}` differs between repositories"));
                 self.unreadable.push(Unreadable { path, error, anonymized: None });
             }

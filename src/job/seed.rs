@@ -125,12 +125,12 @@ pub async fn execute(plan: Confirmed<SeedPlan>, run: &Run) -> Result<Summary> {
     let job = id::new_job_id(Timestamp::now());
     let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("seed {}", environment.name));
-    let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
+    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder)?;
     let journals = repositories::journals(environment, &main)?;
     deal_with_the_past_of(&journals, environment, &lease, run).await?;
     refuse_what_is_live(&plan).await?;
     let record = serde_json::json!({ "kind": "seed", "plan": &plan.view });
-    let journal = Journal::begin(main.root(), &environment.name, &job, &record)?;
+    let journal = Journal::begin(&main.jobs(&environment.name), &job, &record)?;
     let mut steps = Vec::new();
     let applied = run.stop.unless(apply(&plan, &mut steps)).await;
     match &applied {

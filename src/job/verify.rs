@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::pipeline::digest::ContentDigest;
 use crate::policy::{Class, Clearance, Permit};
 use crate::repository::Stored;
 use crate::repository::facts::{self, Verified};
@@ -49,7 +49,7 @@ pub async fn snapshot(stored: &Stored, contradictions: Vec<String>) -> Result<Re
         tool: super::TOOL.to_owned(),
     };
     // A repository that is mounted read-only can still be verified.
-    if let Err(error) = facts::verified(&stored.folder, &fact) {
+    if let Err(error) = facts::verified(&stored.snapshot, &fact) {
         tracing::warn!(%error, "the verification could not be recorded");
     }
     Ok(report)
@@ -65,8 +65,8 @@ fn check(stored: &Stored, contradictions: Vec<String>) -> Result<Report> {
         let before = findings.len();
         let mut digests: BTreeMap<(&str, &str), (u64, ContentDigest)> = BTreeMap::new();
         for part in &store.parts {
-            let format = record_format(store.store, part.kind);
-            match read_blocks(&stored.folder, part, format, &permit, |_| Ok(())) {
+            let format = part.format(store.store);
+            match read_blocks(&stored.snapshot, part, format, &permit, |_| Ok(())) {
                 Ok(digest) => {
                     let entry = digests.entry((&part.namespace, &part.name)).or_default();
                     if part.kind == PartKind::Data {
@@ -116,15 +116,6 @@ fn compare(
     }
 }
 
-/// How the records of a part are delimited.
-pub fn record_format(store: StoreKind, kind: PartKind) -> RecordFormat {
-    match (store, kind) {
-        (StoreKind::Postgres, PartKind::Data) => RecordFormat::CopyText,
-        (StoreKind::Mongodb, PartKind::Data) => RecordFormat::Bson,
-        _ => RecordFormat::Opaque,
-    }
-}
-
 /// Checks the stored bytes of all parts of some stores, as a load does before it touches its
 /// target; the first damaged part is the error.
 pub async fn stored_bytes(stored: &Stored, stores: &[StoreKind]) -> Result<()> {
@@ -132,7 +123,7 @@ pub async fn stored_bytes(stored: &Stored, stores: &[StoreKind]) -> Result<()> {
     super::blocking(move || {
         let wanted = stored.manifest.stores.iter().filter(|store| stores.contains(&store.store));
         for part in wanted.flat_map(|store| &store.parts) {
-            check_stored(&stored.folder, part)?;
+            check_stored(&stored.snapshot, part)?;
         }
         Ok(())
     })

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// How stored parts are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -12,6 +14,29 @@ pub enum Compression {
     Gzip(u8),
     /// Stored as it is.
     None,
+}
+
+/// What a stored part has to be unpacked with; the level plays no part in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// One or more zstd frames.
+    Zstd,
+    /// One or more gzip members.
+    Gzip,
+    /// The bytes as they are.
+    None,
+}
+
+impl Compression {
+    /// What unpacks what this packs.
+    pub fn codec(self) -> Codec {
+        match self {
+            Self::Zstd(_) => Codec::Zstd,
+            Self::Gzip(_) => Codec::Gzip,
+            Self::None => Codec::None,
+        }
+    }
 }
 
 /// What a codec looks like, for messages.

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use zstd::zstd_safe::{CParameter, ParamSwitch};
 
-use crate::pipeline::codec::Compression;
+use crate::pipeline::codec::{Codec, Compression};
 
 impl Compression {
     /// What file names end with: `.zst`, `.gz` or nothing.
@@ -13,17 +13,6 @@ impl Compression {
             Self::Zstd(_) => ".zst",
             Self::Gzip(_) => ".gz",
             Self::None => "",
-        }
-    }
-
-    /// The codec that a stored file's name tells; the level is not known from it.
-    pub fn of_path(path: &str) -> Self {
-        if path.ends_with(".zst") {
-            Self::default()
-        } else if path.ends_with(".gz") {
-            Self::Gzip(6)
-        } else {
-            Self::None
         }
     }
 
@@ -38,6 +27,19 @@ impl Compression {
             Self::None => Encoder::None(inner),
         })
     }
+}
+
+impl Codec {
+    /// The codec that a stored file's name tells, for manifests that do not.
+    pub fn of_path(path: &str) -> Self {
+        if path.ends_with(".zst") {
+            Self::Zstd
+        } else if path.ends_with(".gz") {
+            Self::Gzip
+        } else {
+            Self::None
+        }
+    }
 
     /// A reader of what the encoder wrote; several frames or members in a row are one stream.
     pub fn decoder<'a, R: Read + Send + 'a>(
@@ -45,8 +47,8 @@ impl Compression {
         inner: R,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
-            Self::Zstd(_) => Box::new(zstd::Decoder::new(inner)?),
-            Self::Gzip(_) => Box::new(flate2::read::MultiGzDecoder::new(inner)),
+            Self::Zstd => Box::new(zstd::Decoder::new(inner)?),
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(inner)),
             Self::None => Box::new(inner),
         })
     }
@@ -156,19 +158,11 @@ mod tests {
             let stored = encoder.finish().unwrap();
             let mut back = Vec::new();
             let path = format!("x{}", compression.suffix());
-            Compression::of_path(&path)
-                .decoder(&stored[..])
-                .unwrap()
-                .read_to_end(&mut back)
-                .unwrap();
+            Codec::of_path(&path).decoder(&stored[..]).unwrap().read_to_end(&mut back).unwrap();
             assert_eq!(back, text, "{name}");
             let empty = compression.encoder(Vec::new()).unwrap().finish().unwrap();
             let mut back = Vec::new();
-            Compression::of_path(&path)
-                .decoder(&empty[..])
-                .unwrap()
-                .read_to_end(&mut back)
-                .unwrap();
+            Codec::of_path(&path).decoder(&empty[..]).unwrap().read_to_end(&mut back).unwrap();
             assert!(back.is_empty(), "{name}");
         }
     }

@@ -57,7 +57,8 @@ impl<'de> Deserialize<'de> for ContentDigest {
 }
 
 /// How the records of a part are delimited, for counting and digesting them as they flow by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RecordFormat {
     /// COPY text: every row ends with a line feed, which never stands inside a row.
     CopyText,

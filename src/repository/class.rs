@@ -3,12 +3,11 @@
 //! A manifest records the class that its environment had; one of these files is what makes another
 //! class hold from a moment on.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Repository, Unreadable, files, names};
+use super::storage::{Created, Name};
+use super::{Repository, Unreadable, layout, names};
 use crate::error::{Error, OrFail, Result};
 use crate::policy::Class;
 use crate::terms::Identity;
@@ -36,38 +35,26 @@ pub struct ClassRecord {
     pub identities: Vec<Identity>,
 }
 
-/// The name of a record's file below its environment's folder.
-fn file_name(number: u32) -> String {
-    format!("class-{number}.json")
-}
-
-/// The number in the name of a record's file.
-fn number_of(name: &str) -> Option<u32> {
-    let number = name.strip_prefix("class-")?.strip_suffix(".json")?;
-    number.parse().ok().filter(|found| file_name(*found) == name)
-}
-
 impl Repository {
-    fn class_path(&self, environment: &str, number: u32) -> PathBuf {
-        self.root().join(names::component(environment)).join(file_name(number))
-    }
-
     /// Writes a record down, or says `false` when its number is taken.
     pub fn record_class(&self, record: &ClassRecord) -> Result<bool> {
         let text = serde_json::to_vec_pretty(record).or_fail(|| "cannot write a record")?;
-        files::create_if_absent(&self.class_path(&record.environment, record.number), &text)
+        let environment = layout::environment(&record.environment)?;
+        let name = environment.child(&layout::class_record(record.number))?;
+        Ok(self.storage().create(&name, &text)? == Created::New)
     }
 
     /// Every record of every environment, and what looks like one and cannot be read.
     pub fn class_records(&self) -> Result<(Vec<ClassRecord>, Vec<Unreadable>)> {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         for environment in self.environment_folders()? {
-            for name in files::list(&self.root().join(&environment))? {
-                let Some(number) = number_of(&name) else { continue };
+            for step in self.storage().level(&environment)?.objects {
+                let Some(number) = layout::class_number(&step) else { continue };
+                let name = environment.child(&step)?;
                 match self.read_record(&environment, &name, number) {
                     Ok(record) => found.push(record),
                     Err(error) => {
-                        let path = format!("{environment}/{name}");
+                        let path = name.to_string();
                         unreadable.push(Unreadable { path, error, anonymized: None });
                     }
                 }
@@ -76,15 +63,15 @@ impl Repository {
         Ok((found, unreadable))
     }
 
-    fn read_record(&self, environment: &str, name: &str, number: u32) -> Result<ClassRecord> {
-        let path = self.root().join(environment).join(name);
-        let damaged = || format!("`{}` is damaged", path.display());
-        let bytes = files::read(&path)?.unwrap_or_default();
+    fn read_record(&self, environment: &Name, name: &Name, number: u32) -> Result<ClassRecord> {
+        let place = self.storage().describe(name);
+        let damaged = || format!("`{place}` is damaged");
+        let bytes = self.storage().read(name)?.unwrap_or_default();
         let record: ClassRecord = serde_json::from_slice(&bytes).or_fail(damaged)?;
-        if names::component(&record.environment) != environment || record.number != number {
+        if names::component(&record.environment) != environment.as_str() || record.number != number
+        {
             return Err(Error::failed(format!(
-                "`{}` is the record of another environment or number",
-                path.display()
+                "`{place}` is the record of another environment or number"
             )));
         }
         Ok(record)

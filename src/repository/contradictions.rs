@@ -144,16 +144,14 @@ impl Manifest {
 impl Stored {
     /// Whether the folder is that of a snapshot of the second of `id` or of a later one.
     pub(super) fn lies_at_or_after(&self, id: &str) -> bool {
-        let own = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let own = self.snapshot.name().steps().next_back().unwrap_or_default();
         own.get(..SECOND_CHARS) >= id.get(..SECOND_CHARS)
     }
 
     /// As something that cannot be read, where its manifest contradicts itself.
     pub(super) fn doubted(&self) -> Option<Unreadable> {
         let line = self.contradictions().into_iter().next()?;
-        let steps: Vec<_> =
-            self.folder.iter().rev().take(3).map(|step| step.to_string_lossy()).collect();
-        let path = steps.into_iter().rev().collect::<Vec<_>>().join("/");
+        let path = self.snapshot.name().to_string();
         let error = Error::refused(format!("its manifest contradicts itself: {line}"));
         Some(Unreadable { path, error, anonymized: None })
     }
@@ -161,7 +159,7 @@ impl Stored {
     /// What its manifest says against itself and against the folder that it lies in.
     pub fn contradictions(&self) -> Vec<String> {
         let mut found = self.manifest.contradictions();
-        let mut steps = self.folder.iter().rev().filter_map(|step| step.to_str());
+        let mut steps = self.snapshot.name().steps().rev();
         let mut is = |what: &str, says: &str, lies: String| {
             if steps.next() != Some(lies.as_str()) {
                 found.push(format!("its {what} is `{says}`, and it lies elsewhere"));
@@ -180,6 +178,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::repository::layout;
+    use crate::repository::snapshot::Snapshot;
+    use crate::repository::storage::Storage;
+    use crate::repository::storage::memory::Memory;
 
     fn manifest(masked: bool) -> Value {
         let digest = "0".repeat(64);
@@ -210,11 +212,9 @@ mod tests {
 
     fn stored(value: Value) -> Stored {
         let manifest: Manifest = serde_json::from_value(value.clone()).unwrap();
-        let folder = format!(
-            "/r/production/{}/20261121T030000Z-7f3a9c",
-            if value["anonymized"].is_null() { "raw" } else { "anonymized" }
-        );
-        Stored { manifest, folder: folder.into() }
+        let set = if value["anonymized"].is_null() { "raw" } else { "anonymized" };
+        let name = layout::snapshot("production", set, "20261121T030000Z-7f3a9c").unwrap();
+        Stored { manifest, snapshot: Snapshot::at(&Storage::Memory(Memory::default()), name) }
     }
 
     #[test]

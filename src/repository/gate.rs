@@ -91,6 +91,8 @@ mod tests {
     use crate::policy::{Class, Clearance, StructurePermit};
     use crate::repository::manifest::PartKind;
     use crate::repository::part::{PartSpec, PartWriter};
+    use crate::repository::snapshot::Snapshot;
+    use crate::repository::storage::{Name, Storage};
 
     const SOON: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(30);
@@ -126,13 +128,16 @@ mod tests {
     #[test]
     fn nothing_is_written_after_the_gate_is_closed() {
         let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::local(folder.path());
         for round in 0..20 {
-            let set = folder.path().join(format!("set/{round}"));
+            let name = Name::new(&format!("set/{round}")).unwrap();
+            let set = folder.path().join(name.as_str());
+            let snapshot = Snapshot::at(&storage, name.clone());
             let gate = Gate::default();
             let (began, begun) = mpsc::channel();
             let writers: Vec<_> = (0..4_u32)
                 .map(|thread| {
-                    let (set, gate, began) = (set.clone(), gate.clone(), began.clone());
+                    let (set, gate, began) = (snapshot.clone(), gate.clone(), began.clone());
                     thread::spawn(move || {
                         let mut parts = 0;
                         for number in 0.. {
@@ -148,7 +153,7 @@ mod tests {
                 .collect();
             begun.recv().unwrap();
             assert!(gate.close(LONG));
-            crate::repository::files::remove_folder(&set).unwrap();
+            storage.remove_all(&name).unwrap();
             assert!(!set.exists());
             let parts: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
             assert!(parts > 0 && !set.exists(), "round {round}: {parts} parts");
@@ -156,7 +161,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path().join("set")).unwrap().count(), 0);
     }
 
-    fn write_part(gate: &Gate, set: &std::path::Path, thread: u32, number: u64) -> Result<()> {
+    fn write_part(gate: &Gate, set: &Snapshot, thread: u32, number: u64) -> Result<()> {
         let spec = PartSpec {
             number: thread,
             kind: PartKind::Data,

@@ -1,24 +1,28 @@
 //! Leases: one changing job per environment, across hosts.
 //!
-//! `leases/<env>.json` names the holders. Beside it, `leases/<env>.lock` is held through the
-//! operating system for as long as the process lives, so that on one host a dead process can
-//! never block anyone. A snapshot shares the lease with other snapshots; everything else has it
-//! alone.
+//! The lease names its holders, and is changed by comparing and setting alone. Beside it, a lock is
+//! held through the operating system for as long as the process lives, so that on one host a dead
+//! process can never block anyone. A snapshot shares the lease with other snapshots; everything
+//! else has it alone. Called by jobs, and by `status`; touches what lies under `leases/`.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::files;
+use super::layout;
 use super::process::Holder;
+use super::storage::{HostLock, Name, Replaced, Sharing, Storage};
 use crate::error::{Error, OrFail, Result};
 
 /// How often a holder says that it is alive.
 const RENEWAL_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How often a change is tried anew because somebody else's came between, and how much longer each
+/// waits than the one before.
+const CHANGES_MAX: u32 = 60;
+const CHANGE_PATIENCE: Duration = Duration::from_millis(2);
 
 /// Whether others may hold the lease too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,12 @@ struct LeaseFile {
     holders: Vec<Holder>,
 }
 
+impl LeaseFile {
+    fn free() -> Self {
+        Self { generation: 0, mode: Mode::Shared, holders: Vec::new() }
+    }
+}
+
 /// A held lease; dropping it gives it back.
 #[derive(Debug)]
 pub struct Lease {
@@ -47,32 +57,31 @@ pub struct Lease {
 
 #[derive(Debug)]
 struct Inner {
-    root: PathBuf,
-    path: PathBuf,
+    storage: Storage,
+    name: Name,
     holder: Holder,
-    _lock: File,
+    _lock: HostLock,
 }
 
 impl Lease {
-    /// Takes the lease of `environment` in the repository at `root`, or says who has it (exit
-    /// 11). Never waits. Must be called inside a tokio runtime: renewal is a task.
-    pub fn acquire(root: &Path, environment: &str, mode: Mode, holder: Holder) -> Result<Self> {
-        let folder = root.join("leases");
-        files::create_folder(&folder)?;
-        let path = folder.join(format!("{environment}.json"));
-        let lock = open_lock(&folder.join(format!("{environment}.lock")))?;
-        let locked = match mode {
-            Mode::Shared => lock.try_lock_shared(),
-            Mode::Exclusive => lock.try_lock(),
+    /// Takes the lease of `environment` in a repository's storage, or says who has it (exit 11).
+    /// Never waits for it. Must be called inside a tokio runtime: renewal is a task.
+    pub fn acquire(
+        storage: &Storage,
+        environment: &str,
+        mode: Mode,
+        holder: Holder,
+    ) -> Result<Self> {
+        let name = layout::lease(environment)?;
+        let sharing = match mode {
+            Mode::Shared => Sharing::Shared,
+            Mode::Exclusive => Sharing::Exclusive,
         };
-        match locked {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(taken(environment, &holders(&path)?)),
-            Err(TryLockError::Error(error)) => {
-                return Err(error).or_fail(|| format!("cannot lock `{}`", path.display()));
-            }
+        let lock = storage.host_lock(&layout::host_lock(environment)?, sharing)?;
+        if matches!(lock, HostLock::Taken) {
+            return Err(taken(environment, &holders(storage, &name)?));
         }
-        update(&path, |lease| {
+        update(storage, &name, |lease| {
             lease.holders.retain(|other| other.alive() && other.job != holder.job);
             let shareable = mode == Mode::Shared && lease.mode == Mode::Shared;
             if !lease.holders.is_empty() && !shareable {
@@ -83,20 +92,15 @@ impl Lease {
             lease.holders.push(holder.clone());
             Ok(())
         })?;
-        let inner = Arc::new(Inner { root: root.to_owned(), path, holder, _lock: lock });
+        let inner = Arc::new(Inner { storage: storage.clone(), name, holder, _lock: lock });
         let renewal = tokio::spawn(renew(Arc::downgrade(&inner)));
         Ok(Self { inner, renewal })
-    }
-
-    /// The repository that it is of.
-    pub fn root(&self) -> &Path {
-        &self.inner.root
     }
 
     /// Fails (exit 11) when somebody else has taken the lease meanwhile, because this process did
     /// not say for too long that it is alive. To be asked before anything is made visible.
     pub fn still_held(&self) -> Result<()> {
-        let holders = holders(&self.inner.path)?;
+        let holders = holders(&self.inner.storage, &self.inner.name)?;
         if holders.iter().any(|holder| holder.job == self.inner.holder.job) {
             return Ok(());
         }
@@ -118,15 +122,15 @@ impl Lease {
     }
 
     /// Those who hold the lease of `environment` now.
-    pub fn holders(root: &Path, environment: &str) -> Result<Vec<Holder>> {
-        let mut found = holders(&root.join("leases").join(format!("{environment}.json")))?;
+    pub fn holders(storage: &Storage, environment: &str) -> Result<Vec<Holder>> {
+        let mut found = holders(storage, &layout::lease(environment)?)?;
         found.retain(Holder::alive);
         Ok(found)
     }
 
     /// Whether `job` is still running somewhere.
-    pub fn is_running(root: &Path, environment: &str, job: &str) -> Result<bool> {
-        Ok(Self::holders(root, environment)?.iter().any(|holder| holder.job == job))
+    pub fn is_running(storage: &Storage, environment: &str, job: &str) -> Result<bool> {
+        Ok(Self::holders(storage, environment)?.iter().any(|holder| holder.job == job))
     }
 }
 
@@ -134,7 +138,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.renewal.abort();
         let job = &self.inner.holder.job;
-        let given_back = update(&self.inner.path, |lease| {
+        let given_back = update(&self.inner.storage, &self.inner.name, |lease| {
             lease.holders.retain(|holder| holder.job != *job);
             lease.generation += 1;
             Ok(())
@@ -150,7 +154,7 @@ async fn renew(lease: std::sync::Weak<Inner>) {
         tokio::time::sleep(RENEWAL_INTERVAL).await;
         let Some(lease) = lease.upgrade() else { return };
         let renewed = tokio::task::spawn_blocking(move || {
-            update(&lease.path, |file| {
+            update(&lease.storage, &lease.name, |file| {
                 for holder in &mut file.holders {
                     if holder.job == lease.holder.job {
                         holder.renewed = Timestamp::now();
@@ -167,38 +171,40 @@ async fn renew(lease: std::sync::Weak<Inner>) {
     }
 }
 
-/// Changes the lease file while nobody else on this host does.
-fn update(path: &Path, change: impl FnOnce(&mut LeaseFile) -> Result<()>) -> Result<()> {
-    let guard = open_lock(&path.with_extension("mutex"))?;
-    guard.lock().or_fail(|| format!("cannot lock `{}`", path.display()))?;
-    let mut lease = load(path)?;
-    change(&mut lease)?;
-    let text = serde_json::to_vec_pretty(&lease).or_fail(|| "cannot write a lease")?;
-    files::replace(path, &text)
+/// Changes the lease, again until nobody else's change came between.
+fn update(
+    storage: &Storage,
+    name: &Name,
+    change: impl Fn(&mut LeaseFile) -> Result<()>,
+) -> Result<()> {
+    for attempt in 0..CHANGES_MAX {
+        let seen = storage.versioned(name)?;
+        let mut lease = match &seen {
+            Some((bytes, _)) => parse(bytes, name),
+            None => LeaseFile::free(),
+        };
+        change(&mut lease)?;
+        let text = serde_json::to_vec_pretty(&lease).or_fail(|| "cannot write a lease")?;
+        let seen = seen.as_ref().map(|(_, version)| version);
+        if storage.replace(name, seen, &text)? == Replaced::Done {
+            return Ok(());
+        }
+        std::thread::sleep(CHANGE_PATIENCE * attempt);
+    }
+    Err(Error::failed(format!("`{}` is changed by others without end", storage.describe(name))))
 }
 
-fn load(path: &Path) -> Result<LeaseFile> {
-    let empty = LeaseFile { generation: 0, mode: Mode::Shared, holders: Vec::new() };
-    let Some(bytes) = files::read(path)? else { return Ok(empty) };
+fn parse(bytes: &[u8], name: &Name) -> LeaseFile {
     // The lock of the operating system is what counts on this host, so that a damaged file may be
     // written anew.
-    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-        tracing::warn!(path = %path.display(), %error, "a lease is damaged and counts as free");
-        empty
-    }))
+    serde_json::from_slice(bytes).unwrap_or_else(|error| {
+        tracing::warn!(%name, %error, "a lease is damaged and counts as free");
+        LeaseFile::free()
+    })
 }
 
-fn holders(path: &Path) -> Result<Vec<Holder>> {
-    Ok(load(path)?.holders)
-}
-
-fn open_lock(path: &Path) -> Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| files::write_error(&error, path))
+fn holders(storage: &Storage, name: &Name) -> Result<Vec<Holder>> {
+    Ok(storage.read(name)?.map_or_else(Vec::new, |bytes| parse(&bytes, name).holders))
 }
 
 fn taken(environment: &str, holders: &[Holder]) -> Error {
@@ -212,9 +218,16 @@ fn taken(environment: &str, holders: &[Holder]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files;
+    use std::path::Path;
+
+    fn is_running(root: &Path, job: &str) -> bool {
+        Lease::is_running(&Storage::local(root), "development", job).unwrap()
+    }
 
     fn take(root: &Path, mode: Mode, job: &str) -> Result<Lease> {
-        Lease::acquire(root, "development", mode, Holder::this(job, "test"))
+        let storage = Storage::local(root);
+        Lease::acquire(&storage, "development", mode, Holder::this(job, "test"))
     }
 
     #[tokio::test]
@@ -228,9 +241,9 @@ mod tests {
         drop((one, two));
         let alone = take(root.path(), Mode::Exclusive, "3").unwrap();
         assert!(take(root.path(), Mode::Shared, "4").is_err());
-        assert!(Lease::is_running(root.path(), "development", "3").unwrap());
+        assert!(is_running(root.path(), "3"));
         drop(alone);
-        assert!(!Lease::is_running(root.path(), "development", "3").unwrap());
+        assert!(!is_running(root.path(), "3"));
     }
 
     #[tokio::test]
@@ -276,6 +289,6 @@ mod tests {
         std::fs::remove_dir(&path).unwrap();
         std::fs::write(&path, file).unwrap();
         drop(lease);
-        assert!(Lease::is_running(root.path(), "development", "successor").unwrap());
+        assert!(is_running(root.path(), "successor"));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::digest::ContentDigest;
+use crate::pipeline::codec::Codec;
+use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::policy::{Class, Clearance};
 use crate::terms::{Consistency, Identity, StoreKind};
 
@@ -209,6 +210,12 @@ pub struct Part {
     pub name: String,
     /// Which slice of it: `all`, `ctid 0..4096`, a range of `_id`.
     pub slice: String,
+    /// What it is unpacked with; see [`codec`](Self::codec).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<Codec>,
+    /// How its records are delimited; see [`format`](Self::format).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<RecordFormat>,
     /// Rows, documents, keys or large objects in it.
     pub records: u64,
     /// Bytes before compression.
@@ -219,6 +226,24 @@ pub struct Part {
     pub bytes_stored: u64,
     /// SHA-256 of the file in the repository, hex.
     pub sha256_stored: String,
+}
+
+impl Part {
+    /// What it is unpacked with. Manifests of older versions leave that to the path.
+    pub fn codec(&self) -> Codec {
+        self.codec.unwrap_or_else(|| Codec::of_path(&self.path))
+    }
+
+    /// How its records are delimited, as a part of `store`. Manifests of older versions do not
+    /// tell; there it followed from what the part is.
+    pub fn format(&self, store: StoreKind) -> RecordFormat {
+        self.format.unwrap_or(match (store, self.kind) {
+            (StoreKind::Postgres, PartKind::Data) => RecordFormat::CopyText,
+            (StoreKind::Postgres, PartKind::LargeObjects) => RecordFormat::Lines,
+            (StoreKind::Mongodb, PartKind::Data) => RecordFormat::Bson,
+            _ => RecordFormat::Opaque,
+        })
+    }
 }
 
 impl Manifest {

@@ -1,29 +1,34 @@
 //! Snapshots in a repository: manifest, parts, ids, leases, facts.
 //!
-//! A repository is a folder of files that are created whole and never overwritten. It knows
-//! nothing of stores: what a part means is for those who wrote it.
+//! A repository is a storage of objects that are created whole and never overwritten. It knows
+//! nothing of stores: what a part means is for those who wrote it. Called by jobs and by `list` and
+//! `status`; what it touches is named by [`layout`] and reached through [`storage`].
 
 pub mod class;
 mod contradictions;
 pub mod facts;
-pub mod files;
 pub mod gate;
 pub mod id;
+pub mod jobs;
+pub mod layout;
 pub mod lease;
 pub mod manifest;
 pub mod names;
 pub mod part;
 pub mod process;
+pub mod snapshot;
+pub mod storage;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, OrFail, Result};
 use id::{SnapshotRef, When};
+use jobs::Jobs;
 use manifest::{FORMAT, Manifest};
-
-const MARKER: &str = "pfdata.json";
+use snapshot::Snapshot;
+use storage::{Created, Level, Name, Storage};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Marker {
@@ -35,7 +40,7 @@ struct Marker {
 /// An open repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    root: PathBuf,
+    storage: Storage,
     id: String,
 }
 
@@ -44,8 +49,8 @@ pub struct Repository {
 pub struct Stored {
     /// Its manifest.
     pub manifest: Manifest,
-    /// Its folder.
-    pub folder: PathBuf,
+    /// Its place.
+    pub snapshot: Snapshot,
 }
 
 /// A manifest that cannot be read, and why.
@@ -101,25 +106,25 @@ impl Repository {
     /// if `create` says so and no id is expected. Another id than `expected` is exit 12, an
     /// unknown format or feature exit 5.
     pub fn open(root: &Path, expected: Option<&str>, create: bool) -> Result<Self> {
-        if !root.is_dir() {
-            return Err(Error::unreachable(format!(
-                "repository `{}` is not there",
-                root.display()
-            ))
-            .hint("create the folder, or mount what should be there"));
+        Self::open_in(Storage::local(root), expected, create)
+    }
+
+    /// As [`open`](Self::open), in any storage.
+    pub fn open_in(storage: Storage, expected: Option<&str>, create: bool) -> Result<Self> {
+        let place = storage.describe(&Name::root());
+        if !storage.is_there() {
+            return Err(Error::unreachable(format!("repository `{place}` is not there"))
+                .hint("create the folder, or mount what should be there"));
         }
-        let path = root.join(MARKER);
-        let marker = match files::read(&path)? {
-            Some(bytes) => serde_json::from_slice::<Marker>(&bytes)
-                .or_fail(|| format!("`{}` is damaged", path.display()))?,
-            None => Self::make(root, expected, create)?,
+        let marker = match read_marker(&storage)? {
+            Some(marker) => marker,
+            None => make(&storage, expected, create)?,
         };
         if marker.format != FORMAT || !marker.features.is_empty() {
             return Err(Error::refused(format!(
-                "repository `{}` has format {} and features {:?}, which this version does not know",
-                root.display(),
-                marker.format,
-                marker.features
+                "repository `{place}` has format {} and features {:?}, which this version does not \
+                 know",
+                marker.format, marker.features
             ))
             .hint("use the version of pfdata that wrote it, or a newer one"));
         }
@@ -127,62 +132,22 @@ impl Repository {
             && expected != marker.id
         {
             return Err(Error::unreachable(format!(
-                "repository `{}` has the id {}, and `repository_id` says {expected}",
-                root.display(),
+                "repository `{place}` has the id {}, and `repository_id` says {expected}",
                 marker.id
             ))
             .hint("another disk may be mounted there"));
         }
-        Ok(Self { root: root.to_owned(), id: marker.id })
+        Ok(Self { storage, id: marker.id })
     }
 
-    fn make(root: &Path, expected: Option<&str>, create: bool) -> Result<Marker> {
-        if let Some(expected) = expected {
-            return Err(Error::unreachable(format!(
-                "repository `{}` has no id, and `repository_id` says {expected}",
-                root.display()
-            ))
-            .hint("another disk may be mounted there"));
-        }
-        let others = files::list(root)?;
-        let foreign = others.iter().any(|name| !name.starts_with('.') && name != "lost+found");
-        if foreign {
-            return Err(Error::usage(format!(
-                "`{}` holds files and is not a pfdata repository",
-                root.display()
-            ))
-            .hint("give an empty folder; it becomes a repository with the first snapshot"));
-        }
-        if !create {
-            return Err(Error::not_found(format!(
-                "repository `{}` is empty: no snapshot was ever taken into it",
-                root.display()
-            )));
-        }
-        let raw = names::random_hex(16);
-        // Version 4 and variant 1 of RFC 9562.
-        let id = format!(
-            "{}-{}-4{}-a{}-{}",
-            &raw[..8],
-            &raw[8..12],
-            &raw[13..16],
-            &raw[17..20],
-            &raw[20..]
-        );
-        let marker = Marker { format: FORMAT, id, features: Vec::new() };
-        let text =
-            serde_json::to_vec(&marker).or_fail(|| "cannot write the repository's marker")?;
-        let path = root.join(MARKER);
-        if files::create_if_absent(&path, &text)? {
-            return Ok(marker);
-        }
-        let bytes = files::read(&path)?.unwrap_or_default();
-        serde_json::from_slice(&bytes).or_fail(|| format!("`{}` is damaged", path.display()))
+    /// Where it is, for messages.
+    pub fn place(&self) -> String {
+        self.storage.describe(&Name::root())
     }
 
-    /// The repository's folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The bytes that it stands on.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// The repository's own id, a UUID.
@@ -190,30 +155,33 @@ impl Repository {
         &self.id
     }
 
-    /// The folder of a snapshot, whether it exists or not.
-    pub fn snapshot_folder(&self, environment: &str, set: &str, id: &str) -> PathBuf {
-        self.root.join(names::component(environment)).join(names::component(set)).join(id)
+    /// The place of a snapshot, whether it exists or not.
+    ///
+    /// # Errors
+    ///
+    /// Exit 1 where `id` is none and would lead elsewhere.
+    pub fn snapshot(&self, environment: &str, set: &str, id: &str) -> Result<Snapshot> {
+        Ok(Snapshot::at(&self.storage, layout::snapshot(environment, set, id)?))
     }
 
-    /// Writes the manifest of a snapshot whose parts are all there; from then on it exists.
-    pub fn publish(&self, manifest: &Manifest) -> Result<()> {
-        let folder = self.snapshot_folder(&manifest.environment, &manifest.set, &manifest.id);
-        let text = serde_json::to_vec_pretty(manifest).or_fail(|| "cannot write a manifest")?;
-        files::create(&folder.join("manifest.json"), &text)
+    /// The jobs of an environment.
+    pub fn jobs(&self, environment: &str) -> Jobs {
+        Jobs::of(&self.storage, environment)
     }
 
     /// Every snapshot, oldest first, and what looks like one and cannot be read.
     pub fn snapshots(&self) -> Result<(Vec<Stored>, Vec<Unreadable>)> {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         for environment in self.environment_folders()? {
-            for set in files::list_folders(&self.root.join(&environment))? {
-                for id in files::list_folders(&self.root.join(&environment).join(&set))? {
-                    let folder = self.root.join(&environment).join(&set).join(&id);
-                    match load(&folder) {
-                        Ok(Some(manifest)) => found.push(Stored { manifest, folder }),
+            for set in self.storage.level(&environment)?.folders {
+                let set = environment.child(&set)?;
+                for id in self.storage.level(&set)?.folders {
+                    let snapshot = Snapshot::at(&self.storage, set.child(&id)?);
+                    match snapshot.manifest() {
+                        Ok(Some(manifest)) => found.push(Stored { manifest, snapshot }),
                         Ok(None) => {}
                         Err(error) => {
-                            let path = format!("{environment}/{set}/{id}");
+                            let path = snapshot.name().to_string();
                             unreadable.push(Unreadable { path, error, anonymized: None });
                         }
                     }
@@ -227,39 +195,56 @@ impl Repository {
         Ok((found, unreadable))
     }
 
-    /// The names of the folders of environments.
-    fn environment_folders(&self) -> Result<Vec<String>> {
-        let mut found = files::list_folders(&self.root)?;
-        found.retain(|name| name != "jobs" && name != "leases");
-        Ok(found)
-    }
-
-    /// Removes a snapshot: the manifest first, so that it never exists in part.
-    pub fn remove(&self, folder: &Path) -> Result<()> {
-        files::remove(&folder.join("manifest.json"))?;
-        files::remove_folder(folder)
+    /// What the snapshots of each environment lie under.
+    fn environment_folders(&self) -> Result<Vec<Name>> {
+        let mut found = self.storage.level(&Name::root())?.folders;
+        found.retain(|name| layout::is_environment(name));
+        found.iter().map(|name| Name::new(name)).collect()
     }
 }
 
-fn load(folder: &Path) -> Result<Option<Manifest>> {
-    let path = folder.join("manifest.json");
-    let Some(bytes) = files::read(&path)? else { return Ok(None) };
-    let damaged = || format!("manifest `{}` is damaged", path.display());
-    let value: serde_json::Value = serde_json::from_slice(&bytes).or_fail(damaged)?;
-    let format = value.get("format").and_then(serde_json::Value::as_u64);
-    if format != Some(u64::from(FORMAT)) {
-        return Err(Error::refused(format!(
-            "manifest `{}` has format {}, and this version knows format {FORMAT}",
-            path.display(),
-            format.map_or_else(|| "unknown".to_owned(), |format| format.to_string())
+fn read_marker(storage: &Storage) -> Result<Option<Marker>> {
+    let name = layout::marker()?;
+    let Some(bytes) = storage.read(&name)? else { return Ok(None) };
+    let damaged = || format!("`{}` is damaged", storage.describe(&name));
+    serde_json::from_slice(&bytes).or_fail(damaged).map(Some)
+}
+
+/// Makes an empty storage a repository, if that is wanted.
+fn make(storage: &Storage, expected: Option<&str>, create: bool) -> Result<Marker> {
+    let place = storage.describe(&Name::root());
+    if let Some(expected) = expected {
+        return Err(Error::unreachable(format!(
+            "repository `{place}` has no id, and `repository_id` says {expected}"
         ))
-        .hint("use the version of pfdata that wrote it, or a newer one"));
+        .hint("another disk may be mounted there"));
     }
-    let manifest: Manifest = serde_json::from_value(value).or_fail(damaged)?;
-    for part in manifest.stores.iter().flat_map(|store| &store.parts) {
-        names::check_relative(&part.path)?;
+    let Level { folders, objects } = storage.level(&Name::root())?;
+    let foreign = |name: &String| !name.starts_with('.') && name != "lost+found";
+    if folders.iter().chain(&objects).any(foreign) {
+        return Err(Error::usage(format!("`{place}` holds files and is not a pfdata repository"))
+            .hint("give an empty folder; it becomes a repository with the first snapshot"));
     }
-    Ok(Some(manifest))
+    if !create {
+        return Err(Error::not_found(format!(
+            "repository `{place}` is empty: no snapshot was ever taken into it"
+        )));
+    }
+    let marker = Marker { format: FORMAT, id: new_id(), features: Vec::new() };
+    let text = serde_json::to_vec(&marker).or_fail(|| "cannot write the repository's marker")?;
+    let name = layout::marker()?;
+    if storage.create(&name, &text)? == Created::New {
+        return Ok(marker);
+    }
+    // Another job was first.
+    read_marker(storage)?
+        .ok_or_else(|| Error::failed(format!("`{}` has gone", storage.describe(&name))))
+}
+
+/// Version 4 and variant 1 of RFC 9562.
+fn new_id() -> String {
+    let raw = names::random_hex(16);
+    format!("{}-{}-4{}-a{}-{}", &raw[..8], &raw[8..12], &raw[13..16], &raw[17..20], &raw[20..])
 }
 
 /// Finds the one snapshot that `wanted` names among those of several repositories.
@@ -302,7 +287,7 @@ pub fn resolve(
                 return Err(hidden.stands_before(wanted, &found.manifest.id));
             }
             // One that was edited may be the newest too, whatever it says of itself now.
-            let others = stored.iter().filter(|other| other.folder != found.folder);
+            let others = stored.iter().filter(|other| other.snapshot != found.snapshot);
             let edited = others.filter(|other| other.lies_at_or_after(&found.manifest.id));
             match edited.filter_map(Stored::doubted).find(|hidden| newer(&hidden)) {
                 None => Ok(found),

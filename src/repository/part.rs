@@ -1,18 +1,19 @@
 //! Parts: one stored file each, written and read as a stream of blocks.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::files::{self, NewFile};
 use super::gate::Gate;
 use super::manifest::{Part, PartKind};
 use super::names;
+use super::snapshot::Snapshot;
+use super::storage::NewObject;
 use crate::error::{Error, OrFail, Result};
+use crate::files;
 use crate::pipeline::block::{self, BLOCK_BYTES, Block, Cleared};
-use crate::pipeline::codec::Compression;
+use crate::pipeline::codec::{Codec, Compression};
 use crate::pipeline::compress::Encoder;
 use crate::pipeline::digest::{ContentDigest, RecordFormat, document_length};
 use crate::pipeline::flow::BlockSink;
@@ -30,7 +31,7 @@ pub struct PartSpec {
     pub number: u32,
     /// What it is.
     pub kind: PartKind,
-    /// Path below the snapshot's folder, with the codec's suffix.
+    /// Path below the snapshot, as the layout spells it.
     pub path: String,
     /// The Postgres schema or MongoDB database it belongs to.
     pub namespace: String,
@@ -46,7 +47,8 @@ pub struct PartSpec {
 pub struct PartWriter {
     gate: Gate,
     spec: PartSpec,
-    encoder: Encoder<Hashing<BufWriter<NewFile>>>,
+    codec: Codec,
+    encoder: Encoder<Hashing<BufWriter<Box<dyn NewObject>>>>,
     plain: Sha256,
     bytes_plain: u64,
     records: u64,
@@ -54,18 +56,23 @@ pub struct PartWriter {
 }
 
 impl PartWriter {
-    /// Begins a part in the snapshot's folder; its codec is the one that the path tells, at the
-    /// level of `codec`. Nothing is written once `gate` is closed.
-    pub fn create(gate: &Gate, folder: &Path, spec: PartSpec, codec: Compression) -> Result<Self> {
+    /// Begins a part of a snapshot, compressed by `compression`. Nothing is written once `gate` is
+    /// closed.
+    pub fn create(
+        gate: &Gate,
+        snapshot: &Snapshot,
+        spec: PartSpec,
+        compression: Compression,
+    ) -> Result<Self> {
         let _pass = gate.enter()?;
-        let file = NewFile::create(&folder.join(&spec.path))?;
+        let file = snapshot.part_writer(&spec.path)?;
         let hashing = Hashing::new(BufWriter::with_capacity(FILE_BUFFER_BYTES, file));
-        let codec = if spec.path.ends_with(codec.suffix()) { codec } else { Compression::None };
-        let encoder = codec.encoder(hashing).or_fail(|| "cannot start the compressor")?;
+        let encoder = compression.encoder(hashing).or_fail(|| "cannot start the compressor")?;
         let plain = Sha256::new();
         Ok(Self {
             gate: gate.clone(),
             spec,
+            codec: compression.codec(),
             encoder,
             plain,
             bytes_plain: 0,
@@ -97,7 +104,7 @@ impl PartWriter {
 
     /// Makes the file visible and says what it is; the digest is that of its records.
     pub fn finish(self) -> Result<(Part, ContentDigest)> {
-        let Self { gate, spec, encoder, plain, bytes_plain, records, digest } = self;
+        let Self { gate, spec, codec, encoder, plain, bytes_plain, records, digest } = self;
         let _pass = gate.enter()?;
         let path = Path::new(&spec.path);
         let mut hashing = encoder.finish().map_err(|error| files::write_error(&error, path))?;
@@ -112,6 +119,8 @@ impl PartWriter {
             namespace: spec.namespace,
             name: spec.name,
             slice: spec.slice,
+            codec: Some(codec),
+            format: Some(spec.format),
             records,
             bytes_plain,
             sha256_plain: names::hex(&plain.finalize()),
@@ -165,8 +174,8 @@ impl<R: Read> Read for Hashing<R> {
 }
 
 /// Checks the stored bytes of a part against the manifest without unpacking them.
-pub fn check_stored(folder: &Path, part: &Part) -> Result<()> {
-    let mut file = Hashing::new(open(folder, part)?);
+pub fn check_stored(snapshot: &Snapshot, part: &Part) -> Result<()> {
+    let mut file = Hashing::new(open(snapshot, part)?);
     io::copy(&mut file, &mut io::sink())
         .or_unreachable(|| format!("cannot read `{}`", part.path))?;
     same_stored(part, file.bytes, &names::hex(&file.hash.finalize()))
@@ -188,9 +197,8 @@ fn same_stored(part: &Part, bytes: u64, sha256: &str) -> Result<()> {
     Ok(())
 }
 
-fn open(folder: &Path, part: &Part) -> Result<File> {
-    names::check_relative(&part.path)?;
-    File::open(folder.join(&part.path)).map_err(|error| {
+fn open(snapshot: &Snapshot, part: &Part) -> Result<Box<dyn Read + Send>> {
+    snapshot.part_reader(&part.path)?.map_err(|error| {
         Error::findings(format!("part `{}` cannot be opened", part.path)).because(error.to_string())
     })
 }
@@ -199,13 +207,13 @@ fn open(folder: &Path, part: &Part) -> Result<File> {
 /// `emit`, which says whether to go on. What was read is compared with the manifest at the end;
 /// gives the digest of the records.
 pub fn read_blocks(
-    folder: &Path,
+    snapshot: &Snapshot,
     part: &Part,
     format: RecordFormat,
     permit: &Permit,
     mut emit: impl FnMut(Block<Cleared>) -> Result<()>,
 ) -> Result<ContentDigest> {
-    let mut stored = Hashing::new(open(folder, part)?);
+    let mut stored = Hashing::new(open(snapshot, part)?);
     let broken = |error: io::Error| {
         Error::findings(format!("part `{}` cannot be unpacked", part.path))
             .because(error.to_string())
@@ -214,7 +222,7 @@ pub fn read_blocks(
     let (mut bytes_plain, mut records) = (0_u64, 0_u64);
     let mut digest = ContentDigest::default();
     {
-        let mut decoder = Compression::of_path(&part.path).decoder(&mut stored).map_err(broken)?;
+        let mut decoder = part.codec().decoder(&mut stored).map_err(broken)?;
         let mut buffer = block::buffer();
         loop {
             let room = BLOCK_BYTES.saturating_sub(buffer.len()).max(64 << 10) as u64;
@@ -284,9 +292,9 @@ fn whole_records(buffer: &[u8], format: RecordFormat) -> Result<usize> {
 }
 
 /// A small part's bytes, checked against the manifest.
-pub fn read_small(folder: &Path, part: &Part, permit: &Permit) -> Result<Vec<u8>> {
+pub fn read_small(snapshot: &Snapshot, part: &Part, permit: &Permit) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    read_blocks(folder, part, RecordFormat::Opaque, permit, |block| {
+    read_blocks(snapshot, part, RecordFormat::Opaque, permit, |block| {
         bytes.extend_from_slice(block.bytes());
         Ok(())
     })?;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::repository::files;
+use crate::files;
 use crate::terms::StoreKind;
 
 /// The files of a profile.

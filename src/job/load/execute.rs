@@ -36,9 +36,9 @@ pub async fn execute(plan: Confirmed<LoadPlan>, run: &Run) -> Result<Summary> {
     let command = format!("{} {}", plan.command.word(), environment.name);
     let holder = Holder::this(&job, &command);
     let _graceful = run.stop.graceful();
-    let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder.clone())?;
+    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder.clone())?;
     let live = environment.class == Class::Live;
-    let root = repositories::journal_root(&environment, &main, live)?;
+    let jobs = repositories::jobs(&environment, &main, live)?;
     let journals = repositories::journals(&environment, &main)?;
     let mut remarks = deal_with_the_past_of(&journals, &environment, &lease, run).await?;
     let known = Known::read(&environment)?;
@@ -52,8 +52,9 @@ pub async fn execute(plan: Confirmed<LoadPlan>, run: &Run) -> Result<Summary> {
         stores: plan.stores.clone(),
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
-    let _hold = Hold::take(&plan.snapshot.folder, &holder)?;
-    let journal = Journal::begin(&root, &environment.name, &job, &record)?;
+    let (_hold, unheld) = hold(&plan, &holder);
+    remarks.extend(unheld);
+    let journal = Journal::begin(&jobs, &job, &record)?;
 
     let loaded = run.stop.unless(load_all(&plan, &journal, &seeds, run)).await;
     let (ready, mut summary) = match loaded {
@@ -100,6 +101,24 @@ pub async fn execute(plan: Confirmed<LoadPlan>, run: &Run) -> Result<Summary> {
     Ok(summary)
 }
 
+/// Holds the snapshot for as long as it is read. Where nothing may be written beside it, as with
+/// another environment's repository that this host only reads, it is loaded all the same, and that
+/// is told.
+fn hold(plan: &LoadPlan, holder: &Holder) -> (Option<Hold>, Option<String>) {
+    match Hold::take(&plan.snapshot.snapshot, holder) {
+        Ok(hold) => (Some(hold), None),
+        Err(error) => {
+            let id = &plan.snapshot.manifest.id;
+            let why = error.causes().first().map_or_else(|| error.message(), String::as_str);
+            let unheld = format!(
+                "snapshot {id} was read without a hold, which would keep others from removing it: \
+                 {why}"
+            );
+            (None, Some(unheld))
+        }
+    }
+}
+
 /// Writes down how a failed job ended. Where even undoing failed the journal stays open, so that
 /// `status` tells of it and the next job tries again.
 pub(super) fn ended(
@@ -123,7 +142,7 @@ pub(crate) async fn deal_with_the_past_of(
     lease: &Lease,
     run: &Run,
 ) -> Result<Vec<String>> {
-    snapshot::clean_up_crashed(journals)?;
+    snapshot::clean_up_crashed(journals, environment)?;
     let recovered = recover::crashed(journals, environment, lease, &run.progress).await?;
     let told = |past: &recover::Recovered| {
         let what = match past.outcome {

@@ -1,6 +1,5 @@
 //! Feeding a store from the repository: a blocking thread reads a part, the store takes blocks.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -13,11 +12,12 @@ use crate::pipeline::progress::Meter;
 use crate::policy::Permit;
 use crate::repository::manifest::Part;
 use crate::repository::part::read_blocks;
+use crate::repository::snapshot::Snapshot;
 
 /// Reads a part into `load`, and gives what `load` says. A part that turns out to be damaged is
 /// the error, whatever `load` made of its beginning.
 pub(super) async fn part<T>(
-    folder: &Path,
+    snapshot: &Snapshot,
     part: &Part,
     format: RecordFormat,
     permit: &Permit,
@@ -26,11 +26,11 @@ pub(super) async fn part<T>(
 ) -> Result<T> {
     let (sender, receiver) = mpsc::channel(QUEUE_BLOCKS);
     let reader = tokio::task::spawn_blocking({
-        let (folder, part, permit) = (folder.to_owned(), part.clone(), permit.clone());
+        let (snapshot, part, permit) = (snapshot.clone(), part.clone(), permit.clone());
         let meter = Arc::clone(meter);
         move || {
             let mut gone = false;
-            let read = read_blocks(&folder, &part, format, &permit, |block| {
+            let read = read_blocks(&snapshot, &part, format, &permit, |block| {
                 meter.add(block.bytes().len() as u64, block.records());
                 sender.blocking_send(block).map_err(|_| {
                     gone = true;

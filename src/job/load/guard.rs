@@ -21,7 +21,7 @@ use crate::terms::{Identity, StoreKind};
 /// Migrations are not run yet: a refresh that would have to run some is refused.
 pub fn no_pending_migrations(config: &Config, environment: &Environment) -> Result<()> {
     let folder = config.base().join("sql").join("migrations");
-    let migrations = crate::repository::files::list(&folder)?;
+    let migrations = crate::files::list(&folder)?;
     let any = migrations.iter().any(|name| name.ends_with(".up.sql"));
     if any && environment.data.refresh.migrate.is_none() {
         return Err(Error::not_built(format!(

@@ -77,7 +77,7 @@ pub fn sql_files(places: &[PathBuf]) -> Result<Vec<PathBuf>> {
         if !place.is_dir() {
             return Err(Error::usage(format!("`{}` of `refresh.sql` is missing", place.display())));
         }
-        let names = crate::repository::files::list(place)?;
+        let names = crate::files::list(place)?;
         found.extend(
             names.iter().filter(|name| name.ends_with(".sql")).map(|name| place.join(name)),
         );

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,13 +12,14 @@ use crate::config::Environment;
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, OrFail, Result};
 use crate::job::history::{How, MongoReady};
-use crate::job::verify::{parts_of, record_format};
+use crate::job::verify::parts_of;
 use crate::job::{Queue, Step, repositories};
 use crate::pipeline::progress::Progress;
 use crate::policy::Permit;
 use crate::repository::id::SnapshotRef;
 use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
 use crate::repository::part::read_small;
+use crate::repository::snapshot::Snapshot;
 use crate::repository::{PREVIOUS_SET, Stored};
 use crate::seed::Profile;
 use crate::store::mongodb::new_name;
@@ -94,7 +94,7 @@ async fn fill(
     let started = Instant::now();
     let mut filling = Filling { target: Arc::new(target), numbers: BTreeMap::new() };
     for (number, part) in parts_of(source.store, PartKind::Metadata).enumerate() {
-        let json = read_small(&source.stored.folder, part, source.permit)?;
+        let json = read_small(&source.stored.snapshot, part, source.permit)?;
         let json = String::from_utf8(json)
             .or_fail(|| format!("the metadata of `{}` is damaged", part.name))?;
         filling.target.create(number, &json, &part.name).await?;
@@ -171,10 +171,10 @@ async fn data(source: &Source<'_>, filling: &Filling) -> Result<()> {
     let work = async |queue: Queue<&Part>| -> Result<Vec<()>> {
         while let Ok(part) = queue.recv().await {
             let number = filling.number(&part.name)?;
-            let format = record_format(StoreKind::Mongodb, PartKind::Data);
-            let folder = &source.stored.folder;
+            let format = part.format(StoreKind::Mongodb);
+            let from = &source.stored.snapshot;
             let target = Arc::clone(&filling.target);
-            let loaded = feed::part(folder, part, format, source.permit, &meter, async |blocks| {
+            let loaded = feed::part(from, part, format, source.permit, &meter, async |blocks| {
                 crate::job::apart(async move { target.load_part(number, blocks).await }).await?
             })
             .await?;
@@ -314,15 +314,17 @@ pub(super) fn previous(environment: &Environment, id: Option<&str>) -> Result<Op
 /// Removes what is kept from before, except the snapshot of the id `except`.
 pub(super) fn drop_previous(environment: &Environment, except: Option<&str>) -> Result<()> {
     let shelf = repositories::Shelf::open([environment])?;
-    let mut by_folder: BTreeMap<&Path, _> = BTreeMap::new();
-    for (repository, stored) in &shelf.stored {
+    // The same snapshot may be found through several sets.
+    let mut gone: Vec<&Snapshot> = Vec::new();
+    for (_, stored) in &shelf.stored {
         let manifest = &stored.manifest;
         if manifest.environment == environment.name
             && manifest.set == PREVIOUS_SET
             && Some(manifest.id.as_str()) != except
+            && !gone.contains(&&stored.snapshot)
         {
-            by_folder.insert(&stored.folder, repository);
+            gone.push(&stored.snapshot);
         }
     }
-    by_folder.into_iter().try_for_each(|(folder, repository)| repository.remove(folder))
+    gone.into_iter().try_for_each(Snapshot::remove)
 }

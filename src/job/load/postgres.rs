@@ -10,9 +10,9 @@ use crate::config::Environment;
 use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, OrFail, Result};
 use crate::job::history::{How, PostgresReady};
-use crate::job::verify::{parts_of, record_format};
+use crate::job::verify::parts_of;
 use crate::job::{Queue, Step};
-use crate::pipeline::digest::{ContentDigest, RecordFormat};
+use crate::pipeline::digest::ContentDigest;
 use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
 use crate::repository::part::read_small;
 use crate::store::postgres::catalog::Catalog;
@@ -118,7 +118,7 @@ impl Archive {
             let part = parts_of(store, kind)
                 .next()
                 .ok_or_else(|| Error::findings("the snapshot lacks a part of the schema"))?;
-            read_small(&loading.plan.snapshot.folder, part, &loading.plan.permit)
+            read_small(&loading.plan.snapshot.snapshot, part, &loading.plan.permit)
         };
         std::fs::write(folder.path().join("schema.dump"), read(PartKind::Schema)?)
             .or_fail(|| "cannot write the schema to a temporary folder")?;
@@ -144,8 +144,8 @@ async fn data(loading: &Loading<'_>, store: &StoreManifest, target: &Target) -> 
         let loader = Arc::new(target.loader().await?);
         while let Ok(part) = queue.recv().await {
             let columns = &collection(store, part)?.columns;
-            let (folder, permit) = (&loading.plan.snapshot.folder, &loading.plan.permit);
-            let format = record_format(StoreKind::Postgres, PartKind::Data);
+            let (from, permit) = (&loading.plan.snapshot.snapshot, &loading.plan.permit);
+            let format = part.format(StoreKind::Postgres);
             let table = TableRef {
                 schema: part.namespace.clone(),
                 name: part.name.clone(),
@@ -153,7 +153,7 @@ async fn data(loading: &Loading<'_>, store: &StoreManifest, target: &Target) -> 
             };
             let whole = part.slice == Slice::All.to_string();
             let (loader, records) = (Arc::clone(&loader), part.records);
-            feed::part(folder, part, format, permit, &meter, async |mut blocks| {
+            feed::part(from, part, format, permit, &meter, async |mut blocks| {
                 crate::job::apart(
                     async move { loader.load(&table, &mut blocks, records, whole).await },
                 )
@@ -185,9 +185,10 @@ async fn large_objects(
 ) -> Result<()> {
     for part in parts_of(store, PartKind::LargeObjects) {
         let meter = loading.run.progress.meter("load large objects", part.bytes_plain);
-        let (folder, permit) = (&loading.plan.snapshot.folder, &loading.plan.permit);
+        let (from, permit) = (&loading.plan.snapshot.snapshot, &loading.plan.permit);
         let loader = target.loader().await?;
-        feed::part(folder, part, RecordFormat::Lines, permit, &meter, async |mut blocks| {
+        let format = part.format(StoreKind::Postgres);
+        feed::part(from, part, format, permit, &meter, async |mut blocks| {
             loader.load_large_objects(&mut blocks, part.records).await
         })
         .await?;

@@ -8,8 +8,9 @@ use crate::job::history::{Command, Crashed, How, Ready, Record};
 use crate::job::journal::{Journal, Journals, Outcome};
 use crate::job::snapshot;
 use crate::pipeline::progress::Progress;
-use crate::repository::files;
+use crate::repository::PREVIOUS_SET;
 use crate::repository::lease::Lease;
+use crate::repository::snapshot::Snapshot;
 use crate::terms::StoreKind;
 
 /// What was done about a crashed load.
@@ -36,7 +37,7 @@ pub async fn crashed(
             Some(ready) => finish_or_undo(environment, ready, &journal, lease, progress).await?,
         };
         if outcome != Outcome::RolledForward {
-            forget_kept(journals, journal.job())?;
+            forget_kept(environment, journals, journal.job())?;
         }
         journal.done(outcome, None)?;
         done.push(Recovered { job: journal.job().to_owned(), outcome });
@@ -94,17 +95,23 @@ pub async fn failed(
             Outcome::RolledBack
         }
     };
-    forget_kept(journals, journal.job())?;
+    forget_kept(environment, journals, journal.job())?;
     Ok(outcome)
 }
 
 /// Removes the snapshot of MongoDB that an undone job took before its swap: what it holds is live
 /// again, and a rollback must not take it for the data from before the last load.
-fn forget_kept(journals: &Journals, job: &str) -> Result<()> {
+fn forget_kept(environment: &Environment, journals: &Journals, job: &str) -> Result<()> {
     let Some(taking) = journals.find(&format!("{job}-previous"))? else { return Ok(()) };
     let Some(record) = taking.read::<snapshot::Record>("plan")? else { return Ok(()) };
-    files::remove(&record.folder.join("manifest.json"))?;
-    files::remove_folder(&record.folder)
+    if record.set() != Some(PREVIOUS_SET) {
+        tracing::warn!(
+            job = taking.job(),
+            "its plan names another set, of which nothing is removed"
+        );
+        return Ok(());
+    }
+    record.places(environment)?.iter().try_for_each(Snapshot::remove)
 }
 
 /// Drops what was loaded beside the live data. A rollback's "new" data is the previous one of

@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, OrFail, Result};
 use crate::job::Step;
 use crate::job::history::{Command, How, RedisReady};
 use crate::job::verify::parts_of;
-use crate::pipeline::digest::RecordFormat;
 use crate::repository::manifest::{PartKind, StoreManifest};
 use crate::store::redis::load::{Expiry, LoadReport};
 use crate::store::redis::seed::parse_commands;
@@ -106,8 +105,9 @@ async fn data(
         Command::Restore | Command::Rollback => Expiry::Absolute,
     };
     let meter = loading.run.progress.meter("load redis", part.bytes_plain);
-    let (folder, permit) = (&loading.plan.snapshot.folder, &loading.plan.permit);
-    let report = feed::part(folder, part, RecordFormat::Opaque, permit, &meter, async |blocks| {
+    let (from, permit) = (&loading.plan.snapshot.snapshot, &loading.plan.permit);
+    let format = part.format(StoreKind::Redis);
+    let report = feed::part(from, part, format, permit, &meter, async |blocks| {
         target.load(blocks, expiry).await
     })
     .await?;

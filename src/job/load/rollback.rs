@@ -200,8 +200,8 @@ pub async fn execute(plan: Confirmed<RollbackPlan>, run: &Run) -> Result<Summary
     let job = id::new_job_id(Timestamp::now());
     let _graceful = run.stop.graceful();
     let holder = Holder::this(&job, &format!("rollback {}", environment.name));
-    let lease = Lease::acquire(main.root(), &environment.name, Mode::Exclusive, holder)?;
-    let root = repositories::journal_root(&environment, &main, environment.class == Class::Live)?;
+    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder)?;
+    let jobs = repositories::jobs(&environment, &main, environment.class == Class::Live)?;
     let journals = repositories::journals(&environment, &main)?;
     let mut remarks = deal_with_the_past_of(&journals, &environment, &lease, run).await?;
     let known = Known::read(&environment)?;
@@ -221,7 +221,7 @@ pub async fn execute(plan: Confirmed<RollbackPlan>, run: &Run) -> Result<Summary
         stores: kept.stores.iter().map(|(store, _)| (*store, How::Snapshot)).collect(),
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
-    let journal = Journal::begin(&root, &environment.name, &job, &record)?;
+    let journal = Journal::begin(&jobs, &job, &record)?;
     let prepared = run.stop.unless(prepare(&plan, kept, &journal, run)).await;
     let (ready, steps) = match prepared {
         Ok(prepared) => prepared,

@@ -7,31 +7,33 @@ mod mongodb;
 mod plan;
 mod postgres;
 mod read;
+mod record;
 mod redis;
 mod session;
 
 use plan::Ruled;
 pub use plan::{Request, SnapshotPlan, chosen, default_set, plan, previous};
-use read::{StoreRead, WRITERS_PATIENCE};
+use read::StoreRead;
+pub use record::{Record, clean_up_crashed};
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::classes::{self, Known};
-use super::journal::{Journal, Journals, Outcome};
+use super::journal::{Journal, Outcome};
 use super::{Step, repositories};
 use crate::error::{Error, OrFail, Result};
 use crate::job::confirmed::Confirmed;
 use crate::pipeline::progress::Progress;
 use crate::policy;
 use crate::repository::gate::Gate;
+use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Place};
 use crate::repository::process::Holder;
-use crate::repository::{Repository, id};
+use crate::repository::snapshot::Snapshot;
 use crate::terms::StoreKind;
 
 /// What a snapshot job did.
@@ -61,21 +63,6 @@ pub struct Summary {
     pub remarks: Vec<String>,
 }
 
-/// `plan.json` of a snapshot job: enough to clean up after it.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Record {
-    /// Always `snapshot`.
-    pub kind: String,
-    /// The repository it writes to.
-    pub repository: PathBuf,
-    /// The snapshot's folder.
-    pub folder: PathBuf,
-    /// The snapshot's id.
-    pub snapshot: String,
-    /// What the user saw.
-    pub plan: serde_json::Value,
-}
-
 /// Takes the snapshot. Whatever ends it early (an error, a signal, a crash) leaves no snapshot.
 pub async fn execute(plan: Confirmed<SnapshotPlan>, progress: &Progress) -> Result<Summary> {
     let plan = plan.into_plan();
@@ -90,14 +77,14 @@ pub async fn execute(plan: Confirmed<SnapshotPlan>, progress: &Progress) -> Resu
     let holder = Holder::this(&job, &format!("snapshot {environment}"));
     let lease = match plan.request.within {
         Some(_) => None,
-        None => Some(Lease::acquire(main.root(), &environment, Mode::Shared, holder)?),
+        None => Some(Lease::acquire(main.storage(), &environment, Mode::Shared, holder)?),
     };
-    let root = repositories::journal_root(&plan.environment, &main, plan.raw)?;
+    let jobs = repositories::jobs(&plan.environment, &main, plan.raw)?;
     let journals = repositories::journals(&plan.environment, &main)?;
     let fresh = match plan.request.within {
         Some(_) => None,
         None => {
-            clean_up_crashed(&journals)?;
+            clean_up_crashed(&journals, &plan.environment)?;
             super::history::refuse_half_swapped(&journals, &environment)?;
             Some(Known::read(&plan.environment)?)
         }
@@ -105,31 +92,44 @@ pub async fn execute(plan: Confirmed<SnapshotPlan>, progress: &Progress) -> Resu
     // What was known when the plan was made may have changed until the lease was there.
     let known = fresh.as_ref().unwrap_or(&plan.known);
     classes::settled(&known.shelf, &plan.environment)?;
-    let folder = repository.snapshot_folder(&environment, &plan.set.name, &snapshot);
-    let record = Record {
-        kind: "snapshot".to_owned(),
-        repository: repository.root().to_owned(),
-        folder: folder.clone(),
-        snapshot: snapshot.clone(),
-        plan: serde_json::to_value(&plan.view).unwrap_or_default(),
+    let place = repository.snapshot(&environment, &plan.set.name, &snapshot)?;
+    let view = serde_json::to_value(&plan.view).unwrap_or_default();
+    let record = Record::new(repository.id(), &plan.set.name, &snapshot, view);
+    let journal = Journal::begin(&jobs, &job, &record)?;
+    let read = async |gate| {
+        let into = (place.clone(), gate);
+        read_all(&plan, into, &snapshot, created, &journal, known, progress).await
     };
-    let journal = Journal::begin(&root, &environment, &job, &record)?;
+    let taken = take(&journal, &place, lease.as_ref(), read).await;
+    super::history::forget_old_jobs(&journals);
+    let (manifest, steps) = taken?;
+    let mut summary = summarize(&manifest, steps);
+    summary.elapsed_ms = super::milliseconds(started);
+    Ok(summary)
+}
+
+/// Has `read` write the parts of a snapshot, and publishes it. An end before that leaves nothing
+/// of it, and both ends are written down.
+async fn take(
+    journal: &Journal,
+    place: &Snapshot,
+    lease: Option<&Lease>,
+    read: impl AsyncFnOnce(Gate) -> Result<(Manifest, Vec<Step>)>,
+) -> Result<(Manifest, Vec<Step>)> {
     let gate = Gate::default();
     let guard = super::OnDrop::new({
-        let (gate, journal, record) = (gate.clone(), journal.clone(), record);
-        move || give_up(&gate, &journal, &record)
+        let (gate, journal, place) = (gate.clone(), journal.clone(), place.clone());
+        move || record::give_up(&gate, &journal, &place)
     });
-    let place = (folder, gate);
-    let summary = read_all(&plan, place, &snapshot, created, &journal, known, progress).await;
-    let summary = summary.and_then(|(manifest, steps)| {
+    let taken = read(gate).await.and_then(|(manifest, steps)| {
         // Whoever took the lease over meanwhile has taken this job for dead, and its parts away.
-        lease.as_ref().map_or(Ok(()), Lease::still_held)?;
+        lease.map_or(Ok(()), Lease::still_held)?;
         refuse_to_contradict(&manifest)?;
-        all_parts_are_there(&repository, &manifest)?;
-        repository.publish(&manifest)?;
-        Ok(summarize(&manifest, steps))
+        all_parts_are_there(place, &manifest)?;
+        place.publish(&manifest)?;
+        Ok((manifest, steps))
     });
-    match &summary {
+    match &taken {
         Ok(_) => {
             guard.disarm();
             journal.done(Outcome::Done, None)?;
@@ -139,15 +139,12 @@ pub async fn execute(plan: Confirmed<SnapshotPlan>, progress: &Progress) -> Resu
             journal.done(Outcome::Failed, Some(error.message().to_owned()))?;
         }
     }
-    super::history::forget_old_jobs(&journals);
-    let mut summary = summary?;
-    summary.elapsed_ms = super::milliseconds(started);
-    Ok(summary)
+    taken
 }
 
 async fn read_all(
     plan: &SnapshotPlan,
-    place: (PathBuf, Gate),
+    place: (Snapshot, Gate),
     snapshot: &str,
     created: Timestamp,
     journal: &Journal,
@@ -248,11 +245,9 @@ fn refuse_to_contradict(manifest: &Manifest) -> Result<()> {
 }
 
 /// A manifest is written only for parts that are all there, as large as they were written.
-fn all_parts_are_there(repository: &Repository, manifest: &Manifest) -> Result<()> {
-    let folder = repository.snapshot_folder(&manifest.environment, &manifest.set, &manifest.id);
+fn all_parts_are_there(snapshot: &Snapshot, manifest: &Manifest) -> Result<()> {
     for part in manifest.stores.iter().flat_map(|store| &store.parts) {
-        let length = std::fs::metadata(folder.join(&part.path)).map(|found| found.len());
-        if length.ok() != Some(part.bytes_stored) {
+        if snapshot.part_size(&part.path)? != Some(part.bytes_stored) {
             return Err(Error::failed(format!(
                 "part `{}` has gone since it was stored",
                 part.path
@@ -281,39 +276,5 @@ fn summarize(manifest: &Manifest, steps: Vec<Step>) -> Summary {
         elapsed_ms: 0,
         steps,
         remarks,
-    }
-}
-
-/// Removes what snapshot jobs left that crashed.
-pub fn clean_up_crashed(journals: &Journals) -> Result<()> {
-    super::temporary::sweep();
-    for journal in journals.crashed()? {
-        let Some(plan) = journal.read::<serde_json::Value>("plan")? else { continue };
-        if plan.get("kind").and_then(serde_json::Value::as_str) == Some("snapshot")
-            && let Ok(record) = serde_json::from_value::<Record>(plan)
-        {
-            tracing::warn!(job = journal.job(), "removing what a crashed snapshot left");
-            abandon(&journal, &record, Outcome::Removed);
-        }
-    }
-    Ok(())
-}
-
-/// Stops what still writes, and removes it.
-fn give_up(gate: &Gate, journal: &Journal, record: &Record) {
-    if !gate.close(WRITERS_PATIENCE) {
-        tracing::warn!("a writer of the snapshot does not end; its file may stay");
-    }
-    abandon(journal, record, Outcome::Failed);
-}
-
-/// Removes the parts of a snapshot that has no manifest, and says so in its journal.
-fn abandon(journal: &Journal, record: &Record, outcome: Outcome) {
-    let complete = record.folder.join("manifest.json").exists();
-    let removed =
-        if complete { Ok(()) } else { crate::repository::files::remove_folder(&record.folder) };
-    let outcome = if complete { Outcome::Done } else { outcome };
-    if let Err(error) = removed.and_then(|()| journal.done(outcome, None)) {
-        tracing::warn!(%error, job = journal.job(), "an unfinished snapshot could not be cleaned up");
     }
 }

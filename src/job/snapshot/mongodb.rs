@@ -14,11 +14,10 @@ use crate::job::{Queue, coverage};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{BlockTransform, Unruled};
-use crate::repository::files;
+use crate::repository::layout;
 use crate::repository::manifest::{
     CollectionManifest, Part, PartKind, Place, StoreManifest, Structure,
 };
-use crate::repository::names::component;
 use crate::repository::part::PartSpec;
 use crate::store::mongodb::kind::Kind;
 use crate::store::mongodb::options::SourceOptions;
@@ -66,13 +65,13 @@ pub(super) async fn read(
             attempt = number,
             "the collections changed while they were read; reading them again"
         );
-        let folder = session.folder.join("mongodb");
+        let snapshot = session.snapshot.clone();
         crate::job::blocking(move || {
             // Writers of this attempt may still be at their last block.
             if !attempt.gate.close(WRITERS_PATIENCE) {
                 return Err(Error::failed("a writer of an earlier attempt does not end"));
             }
-            files::remove_folder(&folder)
+            snapshot.remove_parts(layout::MONGODB)
         })
         .await?;
         source = Arc::new(open(plan).await?);
@@ -192,7 +191,7 @@ async fn metadata(session: &Session, source: &Source) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for found in &source.catalog().collections {
         let (database, name) = (source.database_name(), &found.shape.name);
-        let path = format!("mongodb/{}/{}.metadata.json", component(database), component(name));
+        let path = layout::collection(database, name);
         let bytes = found.metadata_json.clone().into_bytes();
         parts.push(session.small(PartKind::Metadata, path, (database, name), bytes).await?);
     }
@@ -234,12 +233,7 @@ async fn worker(
         let spec = PartSpec {
             number,
             kind: PartKind::Data,
-            path: format!(
-                "mongodb/{}/{}.{number}.bson{}",
-                component(source.database_name()),
-                component(name),
-                session.codec.suffix()
-            ),
+            path: layout::documents(source.database_name(), name, number, session.codec),
             namespace: source.database_name().to_owned(),
             name: name.clone(),
             slice: slice.slice.to_string(),

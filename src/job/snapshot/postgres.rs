@@ -17,8 +17,8 @@ use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{BlockTransform, Unruled};
+use crate::repository::layout;
 use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest, Structure};
-use crate::repository::names::component;
 use crate::repository::part::PartSpec;
 use crate::store::postgres::archive::Archive;
 use crate::store::postgres::catalog;
@@ -226,11 +226,13 @@ async fn schema(
     let sequences = source.sequences_sql().into_bytes();
     let place = ("", "");
     let parts = vec![
-        session.small(PartKind::Schema, "postgres/schema.dump".into(), place, bytes).await?,
+        session.small(PartKind::Schema, layout::POSTGRES_SCHEMA.into(), place, bytes).await?,
         session
-            .small(PartKind::Sequences, "postgres/sequences.sql".into(), place, sequences)
+            .small(PartKind::Sequences, layout::POSTGRES_SEQUENCES.into(), place, sequences)
             .await?,
-        session.small(PartKind::Database, "postgres/database.json".into(), place, settings).await?,
+        session
+            .small(PartKind::Database, layout::POSTGRES_DATABASE.into(), place, settings)
+            .await?,
     ];
     Ok((parts, structure))
 }
@@ -276,12 +278,7 @@ async fn worker(
         let spec = PartSpec {
             number,
             kind: PartKind::Data,
-            path: format!(
-                "postgres/data/{}.{}.{number}.copy{}",
-                component(&table.schema),
-                component(&table.name),
-                session.codec.suffix()
-            ),
+            path: layout::table(&table.schema, &table.name, number, session.codec),
             namespace: table.schema.clone(),
             name: table.name.clone(),
             slice: slice.slice.to_string(),
@@ -316,11 +313,11 @@ async fn large_objects(
     let spec = PartSpec {
         number,
         kind: PartKind::LargeObjects,
-        path: format!("postgres/large_objects/{number}{}", session.codec.suffix()),
+        path: layout::large_objects(number, session.codec),
         namespace: String::new(),
         name: String::new(),
         slice: "all".to_owned(),
-        format: RecordFormat::Opaque,
+        format: RecordFormat::Lines,
     };
     let transform: Box<dyn BlockTransform> = match rules {
         Some(rules) => rules.plan.large_object_transform()?,

@@ -14,8 +14,8 @@ use crate::pipeline::digest::RecordFormat;
 use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{KeyTransform, UnruledKeys};
+use crate::repository::layout;
 use crate::repository::manifest::{CollectionManifest, PartKind, StoreManifest};
-use crate::repository::names::component;
 use crate::repository::part::PartSpec;
 use crate::store::redis::source::Source;
 use crate::terms::StoreKind;
@@ -53,11 +53,7 @@ pub(super) async fn read(
     let spec = PartSpec {
         number,
         kind: PartKind::Data,
-        path: format!(
-            "redis/{}.rdb{}",
-            component(&format!("{}:{}", endpoint.host, endpoint.port)),
-            session.codec.suffix()
-        ),
+        path: layout::keys(&endpoint.host, endpoint.port, session.codec),
         namespace: String::new(),
         name: index.clone(),
         slice: "all".to_owned(),

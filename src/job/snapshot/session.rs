@@ -1,7 +1,6 @@
 //! What the readers of all stores of one snapshot share: where parts go, and under which permits.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,12 +21,14 @@ use crate::policy::{self, Clearance, Ruling, StructurePermit, UnruledPermit};
 use crate::repository::gate::Gate;
 use crate::repository::manifest::{Part, PartKind};
 use crate::repository::part::{PartSpec, PartWriter};
+use crate::repository::snapshot::Snapshot;
 use crate::terms::{Identity, StoreKind};
 
 /// What the readers of all stores share.
 #[derive(Clone)]
 pub(super) struct Session {
-    pub(super) folder: PathBuf,
+    /// What is written.
+    pub(super) snapshot: Snapshot,
     /// Closed when the job is given up: nothing is written then.
     pub(super) gate: Gate,
     pub(super) codec: Compression,
@@ -76,7 +77,7 @@ impl Session {
 
     /// Begins a data part.
     pub(super) fn writer(&self, spec: PartSpec) -> Result<PartWriter> {
-        PartWriter::create(&self.gate, &self.folder, spec, self.codec)
+        PartWriter::create(&self.gate, &self.snapshot, spec, self.codec)
     }
 
     /// Reads one data part into its file, and gives back what the reader kept. What the source
@@ -129,7 +130,7 @@ impl Session {
             slice: "all".to_owned(),
             format: RecordFormat::Opaque,
         };
-        let mut writer = PartWriter::create(&self.gate, &self.folder, spec, Compression::None)?;
+        let mut writer = PartWriter::create(&self.gate, &self.snapshot, spec, Compression::None)?;
         let block: Block<Cleared> = Block::structure(bytes, &self.structure);
         writer.write(&block)?;
         Ok(self.finish(writer).await?.0)
@@ -157,7 +158,7 @@ pub(super) fn raw_stores(
 /// What the readers share, with the permits of this snapshot, and its clearance.
 pub(super) fn begin(
     plan: &SnapshotPlan,
-    (folder, gate): (PathBuf, Gate),
+    (snapshot, gate): (Snapshot, Gate),
     journal: &Journal,
     known: &Known,
     raw: BTreeSet<StoreKind>,
@@ -175,7 +176,7 @@ pub(super) fn begin(
         ),
     };
     let session = Session {
-        folder,
+        snapshot,
         gate,
         codec: plan.codec,
         structure,
@@ -193,21 +194,22 @@ pub(super) fn begin(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::snapshot::{Record, give_up};
+    use crate::job::snapshot::record::give_up;
     use crate::pipeline::progress::Progress;
     use crate::pipeline::transform::Unruled;
     use crate::policy::Class;
+    use crate::repository::Repository;
     use std::time::{Duration, Instant};
 
-    fn session(folder: &std::path::Path, unruled: Option<UnruledPermit>) -> Session {
+    fn session(repository: &Repository, unruled: Option<UnruledPermit>) -> Session {
         let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
         Session {
             gate: Gate::default(),
-            folder: folder.join("set/snapshot"),
+            snapshot: repository.snapshot("development", "set", "snapshot").unwrap(),
             codec: Compression::None,
             structure: StructurePermit::unruled(class, false, clearance).unwrap(),
             unruled,
-            journal: Journal::at(folder, "development", "job"),
+            journal: Journal::at(&repository.jobs("development"), "job"),
             numbers: Arc::new(AtomicU32::new(0)),
             workers: Arc::new(Semaphore::new(1)),
             jobs: 1,
@@ -220,7 +222,8 @@ mod tests {
     fn a_snapshot_that_masks_has_no_permit_for_rows() {
         let folder = tempfile::tempdir().unwrap();
         let (class, clearance) = (Class::Synthetic, Clearance::Anonymized);
-        let session = |unruled| session(folder.path(), unruled);
+        let repository = Repository::open(folder.path(), None, true).unwrap();
+        let session = |unruled| session(&repository, unruled);
         assert!(session(None).unruled().is_err());
         let permit = UnruledPermit::new(class, false, clearance).unwrap();
         assert!(session(Some(permit)).unruled().is_ok());
@@ -238,7 +241,8 @@ mod tests {
             for (sent, whole) in [(2, true), (3, false), (1, false)] {
                 let folder = tempfile::tempdir().unwrap();
                 let permit = UnruledPermit::new(class, false, clearance).unwrap();
-                let session = session(folder.path(), Some(permit));
+                let repository = Repository::open(folder.path(), None, true).unwrap();
+                let session = session(&repository, Some(permit));
                 let spec = PartSpec {
                     number: session.number(),
                     kind: PartKind::Data,
@@ -272,7 +276,9 @@ mod tests {
     async fn a_snapshot_that_is_given_up_is_gone_and_nothing_of_it_comes_back() {
         for attempts in [false, true] {
             let folder = tempfile::tempdir().unwrap();
-            let whole = session(folder.path(), None);
+            let repository = Repository::open(folder.path(), None, true).unwrap();
+            let whole = session(&repository, None);
+            let below = folder.path().join("development/set/snapshot");
             let writers: Vec<_> = (0..4)
                 .map(|place| {
                     let session = if attempts { whole.attempt() } else { whole.clone() };
@@ -289,24 +295,17 @@ mod tests {
                 })
                 .collect();
             let begun = Instant::now();
-            while !whole.folder.join("mongodb/3.2").exists() {
+            while !below.join("mongodb/3.2").exists() {
                 assert!(begun.elapsed() < Duration::from_secs(30), "nothing is written");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let record = Record {
-                kind: "snapshot".to_owned(),
-                repository: folder.path().to_owned(),
-                folder: whole.folder.clone(),
-                snapshot: "snapshot".to_owned(),
-                plan: serde_json::Value::Null,
-            };
-            give_up(&whole.gate, &whole.journal, &record);
-            assert!(!whole.folder.exists());
+            give_up(&whole.gate, &whole.journal, &whole.snapshot);
+            assert!(!below.exists());
             for writer in writers {
                 let stored = tokio::time::timeout(Duration::from_secs(30), writer).await;
                 assert!(stored.unwrap().unwrap() > 0);
             }
-            assert!(!whole.folder.exists());
+            assert!(!below.exists());
         }
     }
 }

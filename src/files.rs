@@ -2,6 +2,9 @@
 //!
 //! A file is written beside its final name, synced, renamed without replacing, and its folder is
 //! synced: after a crash it is there with all of its bytes or it is not there.
+//!
+//! Called by the local storage of repositories, and by whoever reads or writes the operator's own
+//! files: seeds, rules, migrations. Touches only the paths that it is given.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::names;
 use crate::error::{Error, Kind, OrFail, Result};
 
 /// Others have no business with what may be customers' data; the umask takes away more.
@@ -34,7 +36,7 @@ impl NewFile {
     pub fn create(target: &Path) -> Result<Self> {
         let folder = parent(target);
         create_folder(folder)?;
-        let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}", names::random_hex(8)));
+        let temporary = folder.join(temporary_name());
         let file = File::options()
             .write(true)
             .create_new(true)
@@ -206,6 +208,11 @@ pub fn write_error(error: &io::Error, path: &Path) -> Error {
         io::ErrorKind::PermissionDenied => failed.hint("the repository must be writable"),
         _ => failed,
     }
+}
+
+/// A name for an unfinished file that no other has.
+pub(crate) fn temporary_name() -> String {
+    format!("{TEMPORARY_PREFIX}{:016x}", rand::random::<u64>())
 }
 
 fn parent(path: &Path) -> &Path {
