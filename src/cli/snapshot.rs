@@ -61,7 +61,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let plan = snapshot::plan(environment, request(arguments)?)?;
     let Some(plan) = app.decide(plan, dry_run, None).await? else { return Ok(Outcome::Done) };
     let display = app.display();
-    let summary = snapshot::execute(plan, &app.run.progress).await;
+    let summary = snapshot::execute(plan, &app.run).await;
     drop(display);
     print(app, &summary?)?;
     Ok(Outcome::Done)

@@ -1,10 +1,12 @@
-//! Whether the stores of an environment are its own, as far as the configuration tells. Called by
-//! [`confirmed`](super::confirmed) for every job and by the plan of a load; touches no store.
+//! Whether the stores of an environment are its own: as the configuration tells, which touches no
+//! store, and as each store says itself. Called by [`confirmed`](super::confirmed) for every job,
+//! and by what changes stores.
 
 use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
-use crate::terms::StoreKind;
+use crate::store::{mongodb, postgres, redis};
+use crate::terms::{Identity, StoreKind};
 
 /// Where a store is, as far as the configuration tells: without connecting to anybody else's.
 struct Place {
@@ -101,4 +103,22 @@ fn place(
             plain(host.to_owned(), port.parse().unwrap_or(27017), at.database)
         }),
     })
+}
+
+/// What makes a store of an environment this one and no other, as the store itself says.
+pub(crate) async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
+    let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
+    match store {
+        StoreKind::Postgres => {
+            postgres::swap::identity(&environment.postgres()?.ok_or_else(missing)?).await
+        }
+        StoreKind::Redis => {
+            redis::catalog::identity(&environment.redis()?.ok_or_else(missing)?).await
+        }
+        StoreKind::Mongodb => {
+            let endpoint = environment.mongodb()?.ok_or_else(missing)?;
+            let client = mongodb::connect::connect(&endpoint).await?;
+            mongodb::connect::identity(&client, &endpoint).await
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod history;
 pub mod journal;
 pub mod load;
+mod past;
 pub mod reclassify;
 pub mod repositories;
 pub mod rules;
@@ -15,6 +16,7 @@ pub mod seed;
 pub mod snapshot;
 pub mod stop;
 pub(crate) mod temporary;
+mod undertaking;
 pub mod verify;
 
 use std::time::Instant;

@@ -6,10 +6,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::apart;
 use super::classes::{self, Known};
 use super::confirmed::{Confirmed, Guarded};
 use super::history;
-use super::load::guard;
 use super::repositories;
 use super::{Plan, Run};
 use crate::config::Environment;
@@ -121,7 +121,7 @@ const NOTHING_TO_CHANGE: &str = "nothing else is recorded: there is nothing to c
 async fn judge(environment: &Environment, known: &Known) -> Result<Vec<Identity>> {
     let mut identities = Vec::new();
     for store in environment.stores() {
-        let identity = guard::identity(environment, store).await?;
+        let identity = apart::identity(environment, store).await?;
         classes::not_live_elsewhere(&known.shelf, environment, &identity)?;
         let held = known.held(store, Some(&identity));
         if environment.class != Class::Live && held == Clearance::Raw {

@@ -5,21 +5,18 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::apart;
 use super::confirmed::{Confirmed, Guarded};
+use super::undertaking::Start;
+use super::undertaking::Undertaking;
 use super::{Plan, Run, Step, classes, repositories};
 use crate::config::endpoint::MongoEndpoint;
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, OrFail, Result};
-use crate::job::journal::{Journal, Outcome};
-use crate::job::load::execute::deal_with_the_past_of;
-use crate::job::load::guard;
 use crate::policy::Class;
-use crate::repository::id;
-use crate::repository::lease::{Lease, Mode};
-use crate::repository::process::Holder;
+use crate::repository::lease::Mode;
 use crate::seed::Profile;
 use crate::store::{mongodb, postgres, redis};
 use crate::terms::StoreKind;
@@ -119,31 +116,24 @@ fn files(profile: &Profile, store: StoreKind) -> String {
 /// Applies them, profile by profile; within one, Postgres, MongoDB, Redis.
 pub async fn execute(plan: Confirmed<SeedPlan>, run: &Run) -> Result<Summary> {
     let plan = plan.into_plan();
-    let started = Instant::now();
-    let environment = &plan.environment;
-    let main = repositories::open_main(environment, true)?;
-    let job = id::new_job_id(Timestamp::now());
-    let _graceful = run.stop.graceful();
-    let holder = Holder::this(&job, &format!("seed {}", environment.name));
-    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder)?;
-    let journals = repositories::journals(environment, &main)?;
-    deal_with_the_past_of(&journals, environment, &lease, run).await?;
+    let start =
+        Start { command: "seed", mode: Mode::Exclusive, makes_repository: true, raw: false };
+    let undertaking = Undertaking::begin(&plan.environment, run, start).await?;
     refuse_what_is_live(&plan).await?;
     let record = serde_json::json!({ "kind": "seed", "plan": &plan.view });
-    let journal = Journal::begin(&main.jobs(&environment.name), &job, &record)?;
+    let journal = undertaking.journal(&record)?;
     let mut steps = Vec::new();
-    let applied = run.stop.unless(apply(&plan, &mut steps)).await;
-    match &applied {
-        Ok(()) => journal.done(Outcome::Done, None)?,
-        Err(error) => journal.done(Outcome::Failed, Some(error.message().to_owned()))?,
+    if let Err(error) = run.stop.unless(apply(&plan, &mut steps)).await {
+        return Err(undertaking.failed(&journal, error));
     }
-    applied?;
-    Ok(Summary {
-        environment: environment.name.clone(),
+    let summary = Summary {
+        environment: plan.environment.name.clone(),
         profiles: plan.profiles.iter().map(|profile| profile.name.clone()).collect(),
-        elapsed_ms: super::milliseconds(started),
+        elapsed_ms: undertaking.elapsed_ms(),
         steps,
-    })
+    };
+    undertaking.done(&journal, &summary)?;
+    Ok(summary)
 }
 
 /// What a store says of itself is compared with what is recorded, before it is changed.
@@ -151,7 +141,7 @@ async fn refuse_what_is_live(plan: &SeedPlan) -> Result<()> {
     let shelf = repositories::shelf(&plan.environment.config())?;
     classes::settled(&shelf, &plan.environment)?;
     for store in plan.stores() {
-        let identity = guard::identity(&plan.environment, store).await?;
+        let identity = apart::identity(&plan.environment, store).await?;
         classes::not_live_elsewhere(&shelf, &plan.environment, &identity)?;
     }
     Ok(())

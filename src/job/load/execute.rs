@@ -5,21 +5,22 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
+use super::attempt::Attempt;
 use super::loading::Loading;
 use super::plan::LoadPlan;
 use super::request::fingerprint;
-use super::{Summary, guard, mongodb, postgres, recover, redis, swap};
+use super::{Summary, guard, mongodb, postgres, redis, swap};
 use crate::config::Environment;
 use crate::error::Result;
-use crate::job::classes::{self, Known};
+use crate::job::classes::Known;
 use crate::job::confirmed::Confirmed;
-use crate::job::history::forget_old_jobs;
 use crate::job::history::{Holds, How, Loaded, Ready, Record};
-use crate::job::journal::{Journal, Journals, Outcome};
+use crate::job::journal::Journal;
+use crate::job::undertaking::Start;
+use crate::job::undertaking::Undertaking;
 use crate::job::{Run, Step, repositories, snapshot, verify};
 use crate::policy::{Class, Clearance};
 use crate::repository::facts::Hold;
-use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::process::Holder;
 use crate::seed::Profile;
@@ -28,23 +29,18 @@ use crate::terms::StoreKind;
 /// Carries the load out. Whatever ends it early leaves the environment as it was.
 pub async fn execute(plan: Confirmed<LoadPlan>, run: &Run) -> Result<Summary> {
     let plan = plan.into_plan();
-    let started = Instant::now();
-    let environment = plan.environment.clone();
+    let environment = &plan.environment;
     let seeds = seed_profiles(&plan)?;
-    let main = repositories::open_main(&environment, true)?;
-    let job = id::new_job_id(Timestamp::now());
-    let command = format!("{} {}", plan.command.word(), environment.name);
-    let holder = Holder::this(&job, &command);
-    let _graceful = run.stop.graceful();
-    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder.clone())?;
-    let live = environment.class == Class::Live;
-    let jobs = repositories::jobs(&environment, &main, live)?;
-    let journals = repositories::journals(&environment, &main)?;
-    let mut remarks = deal_with_the_past_of(&journals, &environment, &lease, run).await?;
-    let known = Known::read(&environment)?;
-    classes::settled(&known.shelf, &environment)?;
+    let start = Start {
+        command: plan.command.word(),
+        mode: Mode::Exclusive,
+        makes_repository: true,
+        raw: environment.class == Class::Live,
+    };
+    let undertaking = Undertaking::begin(environment, run, start).await?;
+    let known = undertaking.known(environment)?;
     // What a crashed load left may have been of another key.
-    guard::one_key(&environment, &plan.snapshot.manifest, &plan.stores)?;
+    guard::one_key(environment, &plan.snapshot.manifest, &plan.stores)?;
     let record = Record {
         kind: "load".to_owned(),
         command: plan.command,
@@ -52,52 +48,31 @@ pub async fn execute(plan: Confirmed<LoadPlan>, run: &Run) -> Result<Summary> {
         stores: plan.stores.clone(),
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
-    let (_hold, unheld) = hold(&plan, &holder);
-    remarks.extend(unheld);
-    let journal = Journal::begin(&jobs, &job, &record)?;
-
+    let (_hold, unheld) = hold(&plan, &undertaking.holder);
+    let journal = undertaking.journal(&record)?;
+    let attempt = Attempt {
+        environment,
+        undertaking: &undertaking,
+        record: &record,
+        journal: &journal,
+        progress: &run.progress,
+    };
     let loaded = run.stop.unless(load_all(&plan, &journal, &seeds, run)).await;
     let (ready, mut summary) = match loaded {
         Ok(loaded) => loaded,
-        Err(error) => {
-            let outcome = recover::failed(
-                &environment,
-                &lease,
-                &record,
-                None,
-                &journal,
-                &journals,
-                &run.progress,
-            )
-            .await;
-            return Err(ended(&journal, outcome, error));
-        }
+        Err(error) => return Err(attempt.undo(None, error).await),
     };
-    match swap_all(&plan, &ready, &journal, &known, &lease).await {
+    match swap_all(&plan, &ready, &journal, &known, &undertaking.lease).await {
         Ok(took) => summary.swap_ms = took,
-        Err(error) => {
-            let undone = recover::failed(
-                &environment,
-                &lease,
-                &record,
-                Some(&ready),
-                &journal,
-                &journals,
-                &run.progress,
-            )
-            .await;
-            return Err(ended(&journal, undone, error));
-        }
+        Err(error) => return Err(attempt.undo(Some(&ready), error).await),
     }
-    journal.done(Outcome::Done, None)?;
-    forget_old_jobs(&journals);
+    let remarks = undertaking.past.iter().cloned().chain(unheld);
+    summary.remarks = remarks.chain(summary.remarks).collect();
+    summary.elapsed_ms = undertaking.elapsed_ms();
+    undertaking.done(&journal, &summary)?;
     if !plan.keep_previous {
-        remarks.extend(drop_previous(&plan, &ready).await);
+        summary.remarks.extend(drop_previous(&plan, &ready).await);
     }
-    drop(lease);
-    remarks.append(&mut summary.remarks);
-    summary.remarks = remarks;
-    summary.elapsed_ms = crate::job::milliseconds(started);
     Ok(summary)
 }
 
@@ -117,42 +92,6 @@ fn hold(plan: &LoadPlan, holder: &Holder) -> (Option<Hold>, Option<String>) {
             (None, Some(unheld))
         }
     }
-}
-
-/// Writes down how a failed job ended. Where even undoing failed the journal stays open, so that
-/// `status` tells of it and the next job tries again.
-pub(super) fn ended(
-    journal: &Journal,
-    undone: Result<Outcome>,
-    error: crate::error::Error,
-) -> crate::error::Error {
-    match undone {
-        Ok(outcome) => match journal.done(outcome, Some(error.message().to_owned())) {
-            Ok(()) => error,
-            Err(second) => error.because(second),
-        },
-        Err(second) => error.because(second).hint("what is left is dealt with by the next job"),
-    }
-}
-
-/// What earlier jobs left: crashed ones are finished or undone first.
-pub(crate) async fn deal_with_the_past_of(
-    journals: &Journals,
-    environment: &Environment,
-    lease: &Lease,
-    run: &Run,
-) -> Result<Vec<String>> {
-    snapshot::clean_up_crashed(journals, environment)?;
-    let recovered = recover::crashed(journals, environment, lease, &run.progress).await?;
-    let told = |past: &recover::Recovered| {
-        let what = match past.outcome {
-            Outcome::RolledForward => "was finished",
-            Outcome::RolledBack => "was undone",
-            _ => "was cleaned up",
-        };
-        format!("job {} had crashed and {what} first", past.job)
-    };
-    Ok(recovered.iter().map(told).collect())
 }
 
 fn seed_profiles(plan: &LoadPlan) -> Result<Vec<Profile>> {
@@ -257,7 +196,7 @@ pub(super) async fn backup(
         ..snapshot::Request::default()
     };
     let backup = snapshot::plan(environment.clone(), request)?;
-    let taken = snapshot::execute(Confirmed::within(backup), &run.progress)
+    let taken = snapshot::execute(Confirmed::within(backup), run)
         .await
         .map_err(|error| error.context("the target could not be backed up first"))?;
     let wanted = crate::repository::id::SnapshotRef::Id(taken.snapshot.clone());
@@ -280,10 +219,9 @@ pub(super) async fn backup(
 async fn keep_mongodb(plan: &LoadPlan, journal: &Journal, run: &Run) -> Result<String> {
     let within = format!("{}-previous", journal.job());
     let previous = snapshot::previous(plan.environment.clone(), within)?;
-    let summary =
-        snapshot::execute(Confirmed::within(previous), &run.progress).await.map_err(|error| {
-            error.context("what is live in mongodb could not be kept for a rollback")
-        })?;
+    let summary = snapshot::execute(Confirmed::within(previous), run).await.map_err(|error| {
+        error.context("what is live in mongodb could not be kept for a rollback")
+    })?;
     Ok(summary.snapshot)
 }
 

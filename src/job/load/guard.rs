@@ -15,7 +15,6 @@ use crate::job::{apart, classes};
 use crate::policy::Class;
 use crate::repository::Stored;
 use crate::repository::manifest::Manifest;
-use crate::store::{mongodb, postgres, redis};
 use crate::terms::{Identity, StoreKind};
 
 /// Migrations are not run yet: a refresh that would have to run some is refused.
@@ -111,7 +110,7 @@ pub async fn identities(
     let unknown = apart::configured(config, environment, &changing).await?;
     let mut found = BTreeMap::new();
     for store in stores.keys() {
-        let identity = identity(environment, *store).await?;
+        let identity = apart::identity(environment, *store).await?;
         classes::not_live_elsewhere(shelf, environment, &identity)?;
         let all = || shelf.stored.iter().map(|(_, stored)| stored).chain([snapshot]);
         let is_here = |stored: &&Stored| {
@@ -137,22 +136,4 @@ pub async fn identities(
         found.insert(*store, identity);
     }
     Ok((unknown, found))
-}
-
-/// What makes a store of an environment this one and no other, as the store itself says.
-pub async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
-    let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
-    match store {
-        StoreKind::Postgres => {
-            postgres::swap::identity(&environment.postgres()?.ok_or_else(missing)?).await
-        }
-        StoreKind::Redis => {
-            redis::catalog::identity(&environment.redis()?.ok_or_else(missing)?).await
-        }
-        StoreKind::Mongodb => {
-            let endpoint = environment.mongodb()?.ok_or_else(missing)?;
-            let client = mongodb::connect::connect(&endpoint).await?;
-            mongodb::connect::identity(&client, &endpoint).await
-        }
-    }
 }

@@ -4,6 +4,7 @@
 //! the other, each journaled. [`recover`](recover::crashed) reads the journal of a job that did
 //! not get to its end, and finishes or undoes it.
 
+mod attempt;
 pub mod execute;
 mod feed;
 pub mod guard;

@@ -7,20 +7,21 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::execute::deal_with_the_past_of;
+use super::attempt::Attempt;
 use super::request::Request;
-use super::{Summary, guard, mongodb, postgres, recover, redis, swap};
+use super::{Summary, guard, mongodb, postgres, redis, swap};
 use crate::config::{Environment, JobKind};
 use crate::error::{Error, Result};
 use crate::job::classes::{self, Known};
 use crate::job::confirmed::{Confirmed, Guarded};
 use crate::job::history::{self, Command, Holds, How, Loaded, Ready, Record};
-use crate::job::journal::{Journal, Outcome};
+use crate::job::journal::Journal;
+use crate::job::undertaking::Start;
+use crate::job::undertaking::Undertaking;
 use crate::job::{Plan, Run, Step, apart, repositories, snapshot};
 use crate::policy::{Class, Permit};
-use crate::repository::lease::{Lease, Mode};
-use crate::repository::process::Holder;
-use crate::repository::{Stored, id};
+use crate::repository::Stored;
+use crate::repository::lease::Mode;
 use crate::terms::StoreKind;
 
 /// A rollback that is decided on.
@@ -150,7 +151,7 @@ async fn kept(environment: &Environment, known: &Known) -> Result<Kept> {
             return Err(Error::not_found(format!("the previous data of {store} is gone"))
                 .hint("restore a snapshot with `pfdata restore`"));
         }
-        let identity = guard::identity(environment, store).await?;
+        let identity = apart::identity(environment, store).await?;
         classes::not_live_elsewhere(&known.shelf, environment, &identity)?;
         may_come_back(environment, known, store, held)?;
         kept.stores.push((store, held.before.as_ref().and_then(|held| held.snapshot.clone())));
@@ -194,26 +195,16 @@ fn describe(kept: &Kept, view: &mut Plan) {
 /// Carries the rollback out.
 pub async fn execute(plan: Confirmed<RollbackPlan>, run: &Run) -> Result<Summary> {
     let plan = plan.into_plan();
-    let started = Instant::now();
-    let environment = plan.environment.clone();
-    let main = repositories::open_main(&environment, false)?;
-    let job = id::new_job_id(Timestamp::now());
-    let _graceful = run.stop.graceful();
-    let holder = Holder::this(&job, &format!("rollback {}", environment.name));
-    let lease = Lease::acquire(main.storage(), &environment.name, Mode::Exclusive, holder)?;
-    let jobs = repositories::jobs(&environment, &main, environment.class == Class::Live)?;
-    let journals = repositories::journals(&environment, &main)?;
-    let mut remarks = deal_with_the_past_of(&journals, &environment, &lease, run).await?;
-    let known = Known::read(&environment)?;
-    // What was shown may have been answered late: what there is now must still be that.
-    let kept = &kept(&environment, &known).await?;
-    if plan.kept.as_ref().is_some_and(|shown| shown.job != kept.job) {
-        return Err(Error::refused(format!(
-            "job {} has changed `{}` since the plan was made",
-            kept.job, environment.name
-        ))
-        .hint("run the rollback again, and read its plan"));
-    }
+    let environment = &plan.environment;
+    let start = Start {
+        command: Command::Rollback.word(),
+        mode: Mode::Exclusive,
+        makes_repository: false,
+        raw: environment.class == Class::Live,
+    };
+    let undertaking = Undertaking::begin(environment, run, start).await?;
+    let known = Known::read(environment)?;
+    let kept = &still_kept(&plan, &known).await?;
     let record = Record {
         kind: "load".to_owned(),
         command: Command::Rollback,
@@ -221,63 +212,60 @@ pub async fn execute(plan: Confirmed<RollbackPlan>, run: &Run) -> Result<Summary
         stores: kept.stores.iter().map(|(store, _)| (*store, How::Snapshot)).collect(),
         plan: serde_json::to_value(&plan.view).unwrap_or_default(),
     };
-    let journal = Journal::begin(&jobs, &job, &record)?;
+    let journal = undertaking.journal(&record)?;
+    let attempt = Attempt {
+        environment,
+        undertaking: &undertaking,
+        record: &record,
+        journal: &journal,
+        progress: &run.progress,
+    };
     let prepared = run.stop.unless(prepare(&plan, kept, &journal, run)).await;
     let (ready, steps) = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => {
-            let outcome = recover::failed(
-                &environment,
-                &lease,
-                &record,
-                None,
-                &journal,
-                &journals,
-                &run.progress,
-            )
-            .await;
-            return Err(super::execute::ended(&journal, outcome, error));
-        }
+        Err(error) => return Err(attempt.undo(None, error).await),
     };
     let swapped = async {
         journal.step("result", &result(&known, kept, &ready, journal.job()))?;
-        lease.still_held()?;
+        undertaking.lease.still_held()?;
         journal.step("ready", &ready)?;
-        swap::all(&environment, &ready, &journal, &lease).await
+        swap::all(environment, &ready, &journal, &undertaking.lease).await
     };
-    let took = match swapped.await {
+    let swap_ms = match swapped.await {
         Ok(took) => took,
-        Err(error) => {
-            let undone = recover::failed(
-                &environment,
-                &lease,
-                &record,
-                Some(&ready),
-                &journal,
-                &journals,
-                &run.progress,
-            )
-            .await;
-            return Err(super::execute::ended(&journal, undone, error));
-        }
+        Err(error) => return Err(attempt.undo(Some(&ready), error).await),
     };
-    journal.done(Outcome::Done, None)?;
-    if let Some(mongodb) = &ready.mongodb
-        && let Err(error) = mongodb::drop_previous(&environment, mongodb.previous.as_deref())
-    {
-        remarks.push(format!("an older snapshot of mongodb stays: {error}"));
-    }
-    Ok(Summary {
+    let mut summary = Summary {
         environment: environment.name.clone(),
         snapshot: None,
-        job,
+        job: undertaking.job.clone(),
         collections: Vec::new(),
-        swap_ms: took,
+        swap_ms,
         previous_kept: true,
-        elapsed_ms: crate::job::milliseconds(started),
+        elapsed_ms: undertaking.elapsed_ms(),
         steps,
-        remarks,
-    })
+        remarks: undertaking.past.clone(),
+    };
+    undertaking.done(&journal, &summary)?;
+    if let Some(mongodb) = &ready.mongodb
+        && let Err(error) = mongodb::drop_previous(environment, mongodb.previous.as_deref())
+    {
+        summary.remarks.push(format!("an older snapshot of mongodb stays: {error}"));
+    }
+    Ok(summary)
+}
+
+/// What was shown may have been answered late: what there is now must still be that.
+async fn still_kept(plan: &RollbackPlan, known: &Known) -> Result<Kept> {
+    let kept = kept(&plan.environment, known).await?;
+    if plan.kept.as_ref().is_some_and(|shown| shown.job != kept.job) {
+        return Err(Error::refused(format!(
+            "job {} has changed `{}` since the plan was made",
+            kept.job, plan.environment.name
+        ))
+        .hint("run the rollback again, and read its plan"));
+    }
+    Ok(kept)
 }
 
 async fn prepare(
@@ -304,8 +292,7 @@ async fn prepare(
             mongodb::beside(environment, stored, permit, journal.job(), &run.progress).await?;
         let within = format!("{}-previous", journal.job());
         let keep = snapshot::previous(environment.clone(), within)?;
-        swap.previous =
-            Some(snapshot::execute(Confirmed::within(keep), &run.progress).await?.snapshot);
+        swap.previous = Some(snapshot::execute(Confirmed::within(keep), run).await?.snapshot);
         let mut step = Step::since(started, "load", Some(StoreKind::Mongodb));
         step.records = stored
             .manifest

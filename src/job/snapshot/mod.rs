@@ -7,7 +7,7 @@ mod mongodb;
 mod plan;
 mod postgres;
 mod read;
-mod record;
+pub(crate) mod record;
 mod redis;
 mod session;
 
@@ -25,14 +25,16 @@ use super::classes::{self, Known};
 use super::journal::{Journal, Outcome};
 use super::{Step, repositories};
 use crate::error::{Error, OrFail, Result};
+use crate::job::Run;
 use crate::job::confirmed::Confirmed;
+use crate::job::undertaking::Start;
+use crate::job::undertaking::Undertaking;
 use crate::pipeline::progress::Progress;
 use crate::policy;
 use crate::repository::gate::Gate;
 use crate::repository::id;
 use crate::repository::lease::{Lease, Mode};
 use crate::repository::manifest::{Anonymized, FORMAT, Manifest, Place};
-use crate::repository::process::Holder;
 use crate::repository::snapshot::Snapshot;
 use crate::terms::StoreKind;
 
@@ -64,52 +66,78 @@ pub struct Summary {
 }
 
 /// Takes the snapshot. Whatever ends it early (an error, a signal, a crash) leaves no snapshot.
-pub async fn execute(plan: Confirmed<SnapshotPlan>, progress: &Progress) -> Result<Summary> {
+pub async fn execute(plan: Confirmed<SnapshotPlan>, run: &Run) -> Result<Summary> {
     let plan = plan.into_plan();
-    let started = Instant::now();
-    let created = Timestamp::now();
-    let main = repositories::open_main(&plan.environment, true)?;
-    let repository =
-        repositories::open(&plan.set.repository, plan.set.repository_id.as_deref(), true)?;
-    let snapshot = id::new_id(created);
-    let job = plan.request.within.clone().unwrap_or_else(|| id::new_job_id(created));
-    let environment = plan.environment.name.clone();
-    let holder = Holder::this(&job, &format!("snapshot {environment}"));
-    let lease = match plan.request.within {
-        Some(_) => None,
-        None => Some(Lease::acquire(main.storage(), &environment, Mode::Shared, holder)?),
-    };
-    let jobs = repositories::jobs(&plan.environment, &main, plan.raw)?;
-    let journals = repositories::journals(&plan.environment, &main)?;
-    let fresh = match plan.request.within {
-        Some(_) => None,
-        None => {
-            clean_up_crashed(&journals, &plan.environment)?;
-            super::history::refuse_half_swapped(&journals, &environment)?;
-            Some(Known::read(&plan.environment)?)
-        }
-    };
+    if plan.request.within.is_some() {
+        return within(&plan, run).await;
+    }
+    let environment = &plan.environment;
+    let start =
+        Start { command: "snapshot", mode: Mode::Shared, makes_repository: true, raw: plan.raw };
+    let undertaking = Undertaking::begin(environment, run, start).await?;
     // What was known when the plan was made may have changed until the lease was there.
-    let known = fresh.as_ref().unwrap_or(&plan.known);
-    classes::settled(&known.shelf, &plan.environment)?;
-    let place = repository.snapshot(&environment, &plan.set.name, &snapshot)?;
-    let view = serde_json::to_value(&plan.view).unwrap_or_default();
-    let record = Record::new(repository.id(), &plan.set.name, &snapshot, view);
-    let journal = Journal::begin(&jobs, &job, &record)?;
+    let known = undertaking.known(environment)?;
+    let begun = begin(&plan)?;
+    let journal = undertaking.journal(&begun.record)?;
     let read = async |gate| {
-        let into = (place.clone(), gate);
-        read_all(&plan, into, &snapshot, created, &journal, known, progress).await
+        run.stop.unless(read_all(&plan, &begun, gate, &journal, &known, &run.progress)).await
     };
-    let taken = take(&journal, &place, lease.as_ref(), read).await;
-    super::history::forget_old_jobs(&journals);
-    let (manifest, steps) = taken?;
+    let taken = take(&journal, &begun.place, Some(&undertaking.lease), read).await;
+    let (manifest, steps) = taken.map_err(|error| undertaking.failed(&journal, error))?;
     let mut summary = summarize(&manifest, steps);
-    summary.elapsed_ms = super::milliseconds(started);
+    summary.elapsed_ms = undertaking.elapsed_ms();
+    undertaking.done(&journal, &summary)?;
     Ok(summary)
 }
 
+/// The same as a step of another job, whose lease and stop it is under.
+async fn within(plan: &SnapshotPlan, run: &Run) -> Result<Summary> {
+    let started = Instant::now();
+    let environment = &plan.environment;
+    let main = repositories::open_main(environment, true)?;
+    classes::settled(&plan.known.shelf, environment)?;
+    let begun = begin(plan)?;
+    let job = plan.request.within.clone().unwrap_or_default();
+    let journal =
+        Journal::begin(&repositories::jobs(environment, &main, plan.raw)?, &job, &begun.record)?;
+    let read =
+        async |gate| read_all(plan, &begun, gate, &journal, &plan.known, &run.progress).await;
+    match take(&journal, &begun.place, None, read).await {
+        Ok((manifest, steps)) => {
+            journal.done(Outcome::Done, None)?;
+            let mut summary = summarize(&manifest, steps);
+            summary.elapsed_ms = super::milliseconds(started);
+            Ok(summary)
+        }
+        Err(error) => {
+            journal.done(Outcome::Failed, Some(error.message().to_owned()))?;
+            Err(error)
+        }
+    }
+}
+
+/// A snapshot that is about to be.
+struct Begun {
+    id: String,
+    created: Timestamp,
+    place: Snapshot,
+    /// What the next job needs to know of it.
+    record: Record,
+}
+
+fn begin(plan: &SnapshotPlan) -> Result<Begun> {
+    let repository =
+        repositories::open(&plan.set.repository, plan.set.repository_id.as_deref(), true)?;
+    let created = Timestamp::now();
+    let id = id::new_id(created);
+    let place = repository.snapshot(&plan.environment.name, &plan.set.name, &id)?;
+    let view = serde_json::to_value(&plan.view).unwrap_or_default();
+    let record = Record::new(repository.id(), &plan.set.name, &id, view);
+    Ok(Begun { id, created, place, record })
+}
+
 /// Has `read` write the parts of a snapshot, and publishes it. An end before that leaves nothing
-/// of it, and both ends are written down.
+/// of it.
 async fn take(
     journal: &Journal,
     place: &Snapshot,
@@ -130,23 +158,16 @@ async fn take(
         Ok((manifest, steps))
     });
     match &taken {
-        Ok(_) => {
-            guard.disarm();
-            journal.done(Outcome::Done, None)?;
-        }
-        Err(error) => {
-            drop(guard);
-            journal.done(Outcome::Failed, Some(error.message().to_owned()))?;
-        }
+        Ok(_) => guard.disarm(),
+        Err(_) => drop(guard),
     }
     taken
 }
 
 async fn read_all(
     plan: &SnapshotPlan,
-    place: (Snapshot, Gate),
-    snapshot: &str,
-    created: Timestamp,
+    begun: &Begun,
+    gate: Gate,
     journal: &Journal,
     known: &Known,
     progress: &Progress,
@@ -170,7 +191,8 @@ async fn read_all(
         redis.as_ref().map(|source| source.identity()),
     ];
     let raw = session::raw_stores(plan, known, identities.into_iter().flatten())?;
-    let (session, clearance) = session::begin(plan, place, journal, known, raw)?;
+    let (session, clearance) =
+        session::begin(plan, (begun.place.clone(), gate), journal, known, raw)?;
     let read = tokio::try_join!(
         super::when_some(postgres, |source| postgres::read(
             plan,
@@ -202,13 +224,13 @@ async fn read_all(
     };
     let manifest = Manifest {
         format: FORMAT,
-        id: snapshot.to_owned(),
+        id: begun.id.clone(),
         environment: plan.environment.name.clone(),
         set: plan.set.name.clone(),
         class: plan.environment.class,
         clearance,
         whole: plan.whole,
-        created,
+        created: begun.created,
         finished: Timestamp::now(),
         tool: super::TOOL.to_owned(),
         job: journal.job().to_owned(),
