@@ -17,7 +17,6 @@ const LONG_FILES: &[(&str, usize)] =
 /// Functions that are longer, with the lines that they may have.
 const LONG_FUNCTIONS: &[(&str, usize)] = &[
     ("src/anonymize/detect.rs: of_text", 96),
-    ("src/job/load/rollback.rs: execute", 86),
     ("src/job/snapshot/redis.rs: read", 85),
     ("tests/config/errors.rs: wrong_values_name_file_path_and_what_is_expected", 113),
     ("tests/config/errors.rs: wrong_values_of_a_store", 108),

@@ -101,7 +101,7 @@ pub async fn refresh(
     let sql = super::sql_files(&environment.sql_folders()?)?;
     let seeds = environment.data.refresh.seeds.clone();
     let mut stores = BTreeMap::new();
-    for store in crate::job::snapshot::chosen(
+    for store in crate::job::snapshot::plan::chosen(
         &environment.stores(),
         request.stores.as_deref(),
         &environment.name,
@@ -129,7 +129,7 @@ pub async fn restore(
     let all = environment.stores();
     let stores = match &request.stores {
         Some(_) => {
-            crate::job::snapshot::chosen(&all, request.stores.as_deref(), &environment.name)?
+            crate::job::snapshot::plan::chosen(&all, request.stores.as_deref(), &environment.name)?
         }
         // A restore brings back what the snapshot holds.
         None => all.into_iter().filter(|store| snapshot.manifest.store(*store).is_some()).collect(),

@@ -6,7 +6,7 @@ use crate::error::{Kind, Result};
 use crate::job::history::crashed as crashed_loads;
 use crate::job::history::{Command, Crashed, How, Ready, Record};
 use crate::job::journal::{Journal, Journals, Outcome};
-use crate::job::snapshot;
+use crate::job::snapshot::record;
 use crate::pipeline::progress::Progress;
 use crate::repository::PREVIOUS_SET;
 use crate::repository::lease::Lease;
@@ -103,7 +103,7 @@ pub async fn failed(
 /// again, and a rollback must not take it for the data from before the last load.
 fn forget_kept(environment: &Environment, journals: &Journals, job: &str) -> Result<()> {
     let Some(taking) = journals.find(&format!("{job}-previous"))? else { return Ok(()) };
-    let Some(record) = taking.read::<snapshot::Record>("plan")? else { return Ok(()) };
+    let Some(record) = taking.read::<record::Record>("plan")? else { return Ok(()) };
     if record.set() != Some(PREVIOUS_SET) {
         tracing::warn!(
             job = taking.job(),

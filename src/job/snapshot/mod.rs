@@ -4,7 +4,7 @@
 //! `jobs` workers. The manifest is written last: without it there is no snapshot.
 
 mod mongodb;
-mod plan;
+pub(crate) mod plan;
 mod postgres;
 mod read;
 pub(crate) mod record;
