@@ -276,3 +276,6 @@ fn summarize(manifest: &Manifest, steps: Vec<Step>) -> Summary {
         remarks,
     }
 }
+
+#[cfg(test)]
+mod crash_tests;
