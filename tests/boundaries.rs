@@ -51,6 +51,15 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "only the rules engine proves that rules were applied",
     ),
     ("unsafe ", &[], "there is no unsafe code"),
+    (
+        "manifest.json",
+        &[
+            "src/repository/layout.rs",
+            "src/repository/storage/contract_tests.rs",
+            "src/job/snapshot/record_tests.rs",
+        ],
+        "only the layout spells a repository's names",
+    ),
 ];
 
 fn sources() -> Vec<(String, String)> {
@@ -311,6 +320,38 @@ fn what_is_reserved_stays_in_its_room() {
                 if text.contains(word) && !rooms.iter().any(|room| file.starts_with(room)) {
                     wrong.push(format!("{file}:{line}: {why}"));
                 }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_storage_knows_nothing_of_what_is_stored() {
+    let place = "src/repository/storage/";
+    let found = imports(&sources());
+    let inside: Vec<_> = found.iter().filter(|import| import.from.starts_with(place)).collect();
+    assert!(!inside.is_empty(), "the storage is read");
+    let knows = |import: &&&Import| {
+        !import.to.starts_with(place) && !matches!(room(&import.to), "error" | "files")
+    };
+    let wrong: Vec<_> = inside.iter().filter(knows).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_repository_reaches_its_bytes_through_its_storage() {
+    // The kind that is a folder, the lock that is a file, and who this process is.
+    let may = ["storage/local.rs", "storage/backend.rs", "process.rs"];
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let Some(below) = file.strip_prefix("src/repository/") else { continue };
+        if may.contains(&below) || below.ends_with("tests.rs") {
+            continue;
+        }
+        for (line, text) in code(&text) {
+            if text.contains("std::fs") || text.contains("fs::") && !text.contains("files::") {
+                wrong.push(format!("{file}:{line}: {text}"));
             }
         }
     }

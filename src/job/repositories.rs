@@ -1,7 +1,5 @@
 //! Which repositories there are, and which snapshot a word means.
 
-use std::collections::BTreeSet;
-
 use super::journal::Journals;
 use crate::config::sets::RAW;
 use crate::config::{Config, Environment, RepositoryLocation};
@@ -10,6 +8,7 @@ use crate::policy::Class;
 use crate::repository::class::ClassRecord;
 use crate::repository::id::SnapshotRef;
 use crate::repository::jobs::Jobs;
+use crate::repository::storage::Storage;
 use crate::repository::{Repository, Stored, Unreadable, layout, resolve};
 
 /// Opens the repository that an environment's leases and journals are in.
@@ -116,7 +115,12 @@ pub fn open(
     expected: Option<&str>,
     create: bool,
 ) -> Result<Repository> {
-    Repository::open(&location.path, expected, create)
+    Repository::open_in(storage(location), expected, create)
+}
+
+/// Where the bytes of a repository are.
+fn storage(location: &RepositoryLocation) -> Storage {
+    Storage::local(&location.path)
 }
 
 /// Every snapshot of every repository that the configuration names.
@@ -135,20 +139,21 @@ impl Shelf {
     /// one is an empty repository. One that cannot be opened is told as unreadable, unless all are.
     pub fn open<'a>(environments: impl IntoIterator<Item = &'a Environment>) -> Result<Self> {
         let mut shelf = Self::default();
-        let (mut seen, mut opened) = (BTreeSet::new(), 0);
+        let (mut seen, mut opened): (Vec<Storage>, _) = (Vec::new(), 0);
         for Wanted { owner, place, anonymized } in environments.into_iter().flat_map(of) {
             let added = place.and_then(|(location, expected)| {
-                if seen.contains(&location.path) {
+                let storage = storage(&location);
+                if seen.contains(&storage) {
                     return Ok(());
                 }
-                match Repository::open(&location.path, expected.as_deref(), false) {
+                match open(&location, expected.as_deref(), false) {
                     Ok(repository) => shelf.add(&repository)?,
                     Err(error) if error.kind() == Kind::NotFound => {}
                     // Tried again for each set that is kept there, so that each is told.
                     Err(error) => return Err(error),
                 }
                 opened += 1;
-                seen.insert(location.path);
+                seen.push(storage);
                 Ok(())
             });
             if let Err(error) = added {

@@ -137,3 +137,48 @@ async fn remove(environment: &Environment, record: &Record, journal: &Journal) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::repository::Repository;
+
+    const ID: &str = "20261121T030000Z-7f3a9c";
+
+    /// What is left of a stored snapshot of `set` once a load is undone whose journal says that it
+    /// kept MongoDB in `told`.
+    fn left(set: &str, told: &str) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |below: &str| folder.path().join(below);
+        fs::create_dir(path("config")).unwrap();
+        fs::create_dir(path("backups")).unwrap();
+        let data = json!({ "data": { "repository": "file://./backups", "class": "synthetic" } });
+        fs::write(path("config/development.json"), data.to_string()).unwrap();
+        fs::write(path("config/default.json"), "{}").unwrap();
+        let config = Config::load_with(&path("config"), None, HashMap::new()).unwrap();
+        let repository = Repository::open(&path("backups"), None, true).unwrap();
+        let stored = path("backups/development").join(set).join(ID);
+        fs::create_dir_all(&stored).unwrap();
+        fs::write(stored.join("manifest.json"), "{}").unwrap();
+        let jobs = repository.jobs("development");
+        let plan = json!({ "kind": "snapshot", "repository": repository.id(), "set": told,
+            "snapshot": ID, "plan": null });
+        Journal::begin(&jobs, "load-previous", &plan).unwrap();
+        let environment = config.environment("development").unwrap();
+        forget_kept(&environment, &Journals::new(jobs, []), "load").unwrap();
+        stored.exists()
+    }
+
+    #[test]
+    fn an_undone_load_forgets_what_it_kept_and_no_other_snapshot() {
+        assert!(!left("previous", "previous"));
+        assert!(left("raw", "previous"));
+        assert!(left("raw", "raw"), "whoever writes a journal removes no backup");
+    }
+}

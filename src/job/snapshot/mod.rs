@@ -300,3 +300,6 @@ fn summarize(manifest: &Manifest, steps: Vec<Step>) -> Summary {
         remarks,
     }
 }
+
+#[cfg(test)]
+mod crash_tests;

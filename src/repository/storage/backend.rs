@@ -1,5 +1,8 @@
 //! What every kind of storage promises.
 //!
+//! Calls block, and come from threads that may be those of the caller's runtime: a storage whose
+//! client is asynchronous has a runtime of its own.
+//!
 //! Called by [`super::Storage`], which is one of the kinds; `contract_tests.rs` asks it of each.
 
 use std::fmt::Debug;
