@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::app::{App, Outcome, StoreArg, stores};
+use crate::config::MOST_JOBS;
 use crate::error::{Error, Result};
 use crate::job::snapshot::{self, Request, Summary};
 use crate::output::{bytes, count, duration};
@@ -84,8 +85,8 @@ fn request(arguments: Arguments) -> Result<Request> {
             return Err(Error::usage(format!("the tag `{key}` is given twice")));
         }
     }
-    if arguments.jobs.is_some_and(|jobs| !(1..=256).contains(&jobs)) {
-        return Err(Error::usage("--jobs must be from 1 to 256"));
+    if arguments.jobs.is_some_and(|jobs| jobs == 0 || jobs as u64 > MOST_JOBS) {
+        return Err(Error::usage(format!("--jobs must be from 1 to {MOST_JOBS}")));
     }
     let compression = arguments.compression.as_deref().map(compression).transpose()?;
     Ok(Request {

@@ -7,6 +7,9 @@ use super::cron::{self, Cron};
 use super::reader::Reader;
 use super::sets::{self, SetOptions};
 use super::{repository, units};
+
+pub use super::words::{Algorithm, Mode, Require, Treatment, Uncovered};
+
 use crate::error::{Error, Result};
 use crate::terms::StoreKind;
 
@@ -67,30 +70,6 @@ impl Refresh {
     }
 }
 
-/// `data.refresh.mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// What fits the target.
-    Auto,
-    /// A new database beside the live one.
-    Database,
-    /// Shadow schemas.
-    Schema,
-    /// Over the live data.
-    InPlace,
-}
-
-/// `data.refresh.stores.<store>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Treatment {
-    /// Loaded from the snapshot.
-    Snapshot,
-    /// Emptied.
-    Empty,
-    /// Left as it is.
-    Keep,
-}
-
 /// `data.refresh.keep_previous`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepPrevious {
@@ -126,33 +105,6 @@ pub struct Limits {
     pub replica_lag: Option<Duration>,
 }
 
-/// `data.migrate.require`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Require {
-    /// No approval.
-    None,
-    /// Validation first.
-    Validate,
-    /// `--confirm --rollback-ready`.
-    Confirm,
-}
-
-/// `data.anonymize.uncovered`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uncovered {
-    /// The job stops.
-    Fail,
-    /// A neutral value is written and the job ends with 3.
-    Redact,
-}
-
-/// `data.encryption.algorithm`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// AES-256-GCM.
-    Aes256Gcm,
-}
-
 /// `data.objectives`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Objectives {
@@ -179,12 +131,6 @@ impl Data {
         if reader.present("data") && reader.node("data").is_some_and(|node| !node.is_branch()) {
             return Err(reader.wrong("data", "an object"));
         }
-        let requires = [
-            ("none", Require::None),
-            ("validate", Require::Validate),
-            ("confirm", Require::Confirm),
-        ];
-        let uncovered = [("fail", Uncovered::Fail), ("redact", Uncovered::Redact)];
         for path in ["data.repository_id", "data.anonymize.rules"] {
             reader.filled(path)?;
         }
@@ -204,10 +150,8 @@ impl Data {
                 duration: reader.duration("data.limits.duration")?,
                 replica_lag: reader.duration("data.limits.replica_lag")?,
             },
-            migrate: reader.word("data.migrate.require", &requires)?.unwrap_or(Require::None),
-            uncovered: reader
-                .word("data.anonymize.uncovered", &uncovered)?
-                .unwrap_or(Uncovered::Fail),
+            migrate: reader.word_or_preset("data.migrate.require", &Require::WORDS)?,
+            uncovered: reader.word_or_preset("data.anonymize.uncovered", &Uncovered::WORDS)?,
             encryption: read_encryption(reader)?,
             objectives: Objectives {
                 rto: reader.duration("data.objectives.rto")?,
@@ -226,8 +170,7 @@ fn read_encryption(reader: Reader<'_>) -> Result<Option<Algorithm>> {
     if !reader.present("data.encryption") {
         return Ok(None);
     }
-    let algorithms = [("aes-256-gcm", Algorithm::Aes256Gcm)];
-    let algorithm = reader.word("data.encryption.algorithm", &algorithms)?;
+    let algorithm = reader.word("data.encryption.algorithm", &Algorithm::WORDS)?;
     if !reader.present("data.encryption.key") {
         let origin = reader.origin("data.encryption");
         return Err(Error::usage(format!("{origin}: `data.encryption.key` must be given")));
@@ -237,21 +180,10 @@ fn read_encryption(reader: Reader<'_>) -> Result<Option<Algorithm>> {
 
 impl Refresh {
     fn read(reader: Reader<'_>) -> Result<Self> {
-        let modes = [
-            ("auto", Mode::Auto),
-            ("database", Mode::Database),
-            ("schema", Mode::Schema),
-            ("in-place", Mode::InPlace),
-        ];
-        let treatments = [
-            ("snapshot", Treatment::Snapshot),
-            ("empty", Treatment::Empty),
-            ("keep", Treatment::Keep),
-        ];
         let mut stores = Vec::new();
         for store in StoreKind::ALL {
             let path = format!("data.refresh.stores.{store}");
-            if let Some(treatment) = reader.word(&path, &treatments)? {
+            if let Some(treatment) = reader.word(&path, &Treatment::WORDS)? {
                 stores.push((store, treatment));
             }
         }
@@ -262,10 +194,10 @@ impl Refresh {
             from: read_from(reader)?,
             schedule: cron::at(reader, "data.refresh.schedule")?,
             max_age: reader.duration("data.refresh.max_age")?,
-            mode: reader.word("data.refresh.mode", &modes)?.unwrap_or(Mode::Auto),
+            mode: reader.word_or_preset("data.refresh.mode", &Mode::WORDS)?,
             migrate: reader.flag("data.refresh.migrate")?,
             stores,
-            backup_before: reader.flag("data.refresh.backup_before")?.unwrap_or(false),
+            backup_before: reader.flag_or_preset("data.refresh.backup_before")?,
             sql: reader.texts("data.refresh.sql")?.unwrap_or_default(),
             seeds: reader.texts("data.refresh.seeds")?.unwrap_or_default(),
             keep_previous: read_keep_previous(reader)?,

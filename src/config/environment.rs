@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::data::Data;
 use super::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
+use super::key::JobKind;
 use super::layers::Loaded;
 use super::reader::Reader;
 use super::repository::{self, RepositoryLocation};
@@ -13,19 +14,16 @@ use super::secret::Secret;
 use super::sets::{PREVIOUS, RAW, SetSettings};
 use super::shared::{Config, Shared};
 use super::strength;
-use super::unbuilt::{self, JobKind};
-use super::{known, store_mongodb, store_postgres, store_redis};
+use super::{kinds, known, store_mongodb, store_postgres, store_redis, table, unbuilt};
 use crate::error::{Error, Result};
 use crate::policy::Class;
 use crate::terms::StoreKind;
-
-/// The folder of rules where none is configured.
-const RULES: &str = "anonymizers";
 
 /// Checks everything of an environment that can be checked without resolving a reference.
 pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     let reader = Reader::checking(loaded);
     Data::read(reader)?;
+    kinds::check(reader)?;
     let class = read_class(reader)?;
     if loaded.own_data && class.is_none() {
         return Err(class_missing(reader));
@@ -156,7 +154,7 @@ impl Environment {
         Ok(Self {
             name: stores.name().to_owned(),
             class: class.ok_or_else(|| class_missing(reader))?,
-            protected: reader.flag("data.protected")?.unwrap_or(false),
+            protected: reader.flag_or_preset("data.protected")?,
             repository_id: reader.filled("data.repository_id")?,
             data: Data::read(reader)?,
             stores,
@@ -284,7 +282,10 @@ impl Environment {
         let path = "data.anonymize.rules";
         match self.stores.reader().filled(path)? {
             Some(folder) => self.existing(path, &folder).map(Some),
-            None => Ok(Some(self.base().join(RULES)).filter(|folder| folder.is_dir())),
+            None => {
+                Ok(Some(self.base().join(table::preset_text(path)))
+                    .filter(|folder| folder.is_dir()))
+            }
         }
     }
 

@@ -1,250 +1,116 @@
-//! The keys that pfdata reads, and what to say of those that it does not.
+//! Which keys there are, and what to say of those that there are not. Asked by `layers` for every
+//! file and variable; what it knows is the table of keys.
 
 use super::document::{Content, Node, join};
+use super::key::Holds;
+use super::table;
 use crate::error::{Error, Result};
 
-/// What a key holds; decides how the text of a variable is read.
+/// How a key is walked through, and how the text of a variable is read.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     /// Text, or something that is written as text (a duration, a schedule).
     Text,
     /// A number, a flag, a list, or one of several: text that reads as JSON is taken as JSON.
     Parsed,
-    /// An object with these keys.
-    Object(&'static [Key]),
-    /// An object with these keys, or a flag.
-    FlagOrObject(&'static [Key]),
-    /// An object whose keys are names of snapshot sets, each with these keys.
-    Sets(&'static [Key]),
+    /// An object.
+    Object,
+    /// An object, or a flag.
+    FlagOrObject,
+    /// An object whose keys are names of snapshot sets.
+    Sets,
 }
 
-/// A key and what it holds.
-pub(crate) struct Key {
-    /// As it is written in JSON.
-    pub(crate) name: &'static str,
-    /// What it holds.
-    pub(crate) kind: Kind,
+impl From<Holds> for Kind {
+    fn from(holds: Holds) -> Self {
+        match holds {
+            Holds::Object => Self::Object,
+            Holds::FlagOrObject => Self::FlagOrObject,
+            Holds::Sets => Self::Sets,
+            Holds::Text
+            | Holds::Filled
+            | Holds::Repository
+            | Holds::Compression
+            | Holds::Source
+            | Holds::Word(_)
+            | Holds::Duration
+            | Holds::Rate
+            | Holds::Cron => Self::Text,
+            Holds::Flag
+            | Holds::FlagOrDuration
+            | Holds::Number(..)
+            | Holds::Texts
+            | Holds::Commands
+            | Holds::Foreign => Self::Parsed,
+        }
+    }
 }
-
-const fn text(name: &'static str) -> Key {
-    Key { name, kind: Kind::Text }
-}
-
-const fn parsed(name: &'static str) -> Key {
-    Key { name, kind: Kind::Parsed }
-}
-
-const fn object(name: &'static str, keys: &'static [Key]) -> Key {
-    Key { name, kind: Kind::Object(keys) }
-}
-
-const SSL: &[Key] = &[
-    parsed("required"),
-    parsed("rejectUnauthorized"),
-    text("ca"),
-    text("cert"),
-    text("key"),
-    text("minVersion"),
-];
-const SSL_KEY: Key = Key { name: "ssl", kind: Kind::FlagOrObject(SSL) };
-
-const POSTGRES: &[Key] = &[
-    text("url"),
-    text("host"),
-    parsed("port"),
-    text("database"),
-    text("username"),
-    text("password"),
-    SSL_KEY,
-    parsed("schemas"),
-    parsed("readReplicas"),
-    parsed("connectionTimeout"),
-];
-const REDIS: &[Key] = &[
-    text("url"),
-    text("host"),
-    parsed("port"),
-    parsed("db"),
-    // What some Redis clients call `db`: ignoring it would mean index 0.
-    parsed("database"),
-    text("username"),
-    text("password"),
-    SSL_KEY,
-    parsed("cluster"),
-    parsed("spareDb"),
-    parsed("connectionTimeout"),
-];
-const MONGODB: &[Key] = &[
-    text("url"),
-    text("host"),
-    parsed("port"),
-    text("database"),
-    text("username"),
-    text("password"),
-    text("authSource"),
-    text("replicaSet"),
-    SSL_KEY,
-    parsed("cluster"),
-    parsed("connectionTimeout"),
-];
-const DATABASE: &[Key] =
-    &[object("postgres", POSTGRES), object("redis", REDIS), object("mongodb", MONGODB)];
-
-/// pfdata's own way in. Which data it is stays with the `database` block.
-const CONNECT_STORE: &[Key] = &[
-    text("url"),
-    text("host"),
-    parsed("port"),
-    text("username"),
-    text("password"),
-    SSL_KEY,
-    parsed("connectionTimeout"),
-];
-const CONNECT_MONGODB: &[Key] = &[
-    text("url"),
-    text("host"),
-    parsed("port"),
-    text("username"),
-    text("password"),
-    text("authSource"),
-    text("replicaSet"),
-    SSL_KEY,
-    parsed("connectionTimeout"),
-];
-
-const SET: &[Key] = &[
-    parsed("anonymize"),
-    text("repository"),
-    text("repository_id"),
-    text("schedule"),
-    parsed("jobs"),
-    text("compression"),
-    parsed("from_replica"),
-    parsed("reviewed_only"),
-    object(
-        "retention",
-        &[
-            parsed("keep_last"),
-            parsed("keep_hourly"),
-            parsed("keep_daily"),
-            parsed("keep_weekly"),
-            parsed("keep_monthly"),
-            parsed("keep_yearly"),
-            text("keep_within"),
-            text("max_age"),
-        ],
-    ),
-];
-const REFRESH: &[Key] = &[
-    text("from"),
-    text("schedule"),
-    text("max_age"),
-    text("mode"),
-    parsed("migrate"),
-    object("stores", &[text("postgres"), text("redis"), text("mongodb")]),
-    parsed("backup_before"),
-    parsed("sql"),
-    parsed("seeds"),
-    parsed("keep_previous"),
-    object(
-        "hooks",
-        &[parsed("before"), parsed("loaded"), parsed("before_swap"), parsed("after_swap")],
-    ),
-];
-const DATA: &[Key] = &[
-    text("class"),
-    parsed("protected"),
-    text("repository"),
-    text("repository_id"),
-    object(
-        "connect",
-        &[
-            object("postgres", CONNECT_STORE),
-            object("redis", CONNECT_STORE),
-            object("mongodb", CONNECT_MONGODB),
-        ],
-    ),
-    Key { name: "snapshots", kind: Kind::Sets(SET) },
-    object("limits", &[text("rate"), text("duration"), text("replica_lag")]),
-    object("migrate", &[text("require")]),
-    object("anonymize", &[text("rules"), text("key"), text("uncovered")]),
-    object("encryption", &[text("algorithm"), text("key")]),
-    object("objectives", &[text("rto"), text("rpo")]),
-    object("schedules", &[text("retention"), text("verify"), text("drill")]),
-    object("refresh", REFRESH),
-];
 
 /// The blocks of a file that pfdata reads.
-pub(crate) const ROOT: &[Key] = &[object("database", DATABASE), object("data", DATA)];
+pub(crate) fn blocks() -> Vec<&'static str> {
+    table::names_below(&[])
+}
 
 /// What a key of the contract holds, by its dotted path.
 pub(crate) fn kind_at(path: &str) -> Option<Kind> {
-    let mut kind = Kind::Object(ROOT);
-    for part in path.split('.') {
-        kind = match kind {
-            Kind::Object(keys) | Kind::FlagOrObject(keys) => {
-                keys.iter().find(|key| key.name == part)?.kind
-            }
-            Kind::Sets(keys) => Kind::Object(keys),
-            Kind::Text | Kind::Parsed => return None,
-        };
-    }
-    Some(kind)
+    table::row(path).map(|row| row.holds.into())
 }
 
 /// Checks the keys of one file or variable: every key of `data`, and those of `database` that
 /// look like a slip of a key that pfdata reads.
 pub(crate) fn check(root: &Node) -> Result<()> {
-    for key in ROOT {
-        if let Some(node) = root.get(key.name) {
-            check_node(node, key.kind, key.name, key.name == "data")?;
+    for block in blocks() {
+        if let Some(node) = root.get(block) {
+            check_node(node, &mut vec![block], block, block == "data")?;
         }
     }
     Ok(())
 }
 
-fn check_node(node: &Node, kind: Kind, path: &str, strict: bool) -> Result<()> {
+/// `at` is `path` in its parts: the name of a set may hold a dot.
+fn check_node<'n>(node: &'n Node, at: &mut Vec<&'n str>, path: &str, strict: bool) -> Result<()> {
+    let Some(kind) = table::row_at(at).map(|row| Kind::from(row.holds)) else { return Ok(()) };
     let origin = &node.source.origin;
     if node.is_null() {
         return Ok(());
     }
-    let keys = match (kind, &node.content) {
+    match (kind, &node.content) {
         // A store that is `false` is a store that is switched off.
-        (Kind::Object(_), Content::Leaf(serde_json::Value::Bool(false))) if !strict => {
-            return Ok(());
-        }
-        (Kind::Object(_) | Kind::Sets(_), Content::Leaf(_)) => {
+        (Kind::Object, Content::Leaf(serde_json::Value::Bool(false))) if !strict => return Ok(()),
+        (Kind::Object | Kind::Sets, Content::Leaf(_)) => {
             return Err(Error::usage(format!("{origin}: `{path}` must be an object")));
         }
-        (Kind::Object(keys) | Kind::FlagOrObject(keys), Content::Branch(_)) => keys,
-        (Kind::Sets(keys), Content::Branch(members)) => {
-            for (name, node) in members {
-                check_node(node, Kind::Object(keys), &join(path, name), strict)?;
-            }
-            return Ok(());
-        }
+        (Kind::Object | Kind::FlagOrObject | Kind::Sets, Content::Branch(_)) => {}
         _ => return Ok(()),
-    };
-    for (name, node) in node.members() {
-        match keys.iter().find(|key| key.name == name) {
-            Some(key) => check_node(node, key.kind, &join(path, name), strict)?,
-            None if strict => {
-                let path = join(path, name);
-                let error = Error::usage(format!("{origin}: unknown key `{path}`"));
-                return Err(error.hint(suggest(name, keys.iter().map(|key| key.name))));
-            }
-            None => {
-                if let Some(meant) = slip(name, keys.iter().map(|key| key.name)) {
-                    let path = join(path, name);
-                    return Err(Error::usage(format!(
-                        "{origin}: unknown key `{path}`, one slip from `{meant}`"
-                    ))
-                    .hint(format!("did you mean `{meant}`?")));
-                }
-            }
+    }
+    let known = table::names_below(at);
+    for (name, below) in node.members() {
+        let path = join(path, name);
+        if !matches!(kind, Kind::Sets) && !known.contains(&name.as_str()) {
+            check_stranger(name, &known, &path, node, strict)?;
+            continue;
         }
+        at.push(name);
+        check_node(below, at, &path, strict)?;
+        at.pop();
     }
     Ok(())
+}
+
+/// A key that pfdata does not read: in its own block an error, elsewhere one only if it is a slip.
+fn check_stranger(name: &str, known: &[&str], path: &str, node: &Node, strict: bool) -> Result<()> {
+    let origin = &node.source.origin;
+    if strict {
+        let error = Error::usage(format!("{origin}: unknown key `{path}`"));
+        return Err(error.hint(suggest(name, known.iter().copied())));
+    }
+    match slip(name, known.iter().copied()) {
+        None => Ok(()),
+        Some(meant) => {
+            let error = format!("{origin}: unknown key `{path}`, one slip from `{meant}`");
+            Err(Error::usage(error).hint(format!("did you mean `{meant}`?")))
+        }
+    }
 }
 
 /// The known name that `name` is one typing slip (a letter missing, added, wrong, or two
@@ -287,7 +153,7 @@ pub(crate) fn folded(name: &str) -> String {
 /// Finds the path that the parts of a variable's name mean. Names of snapshot sets that the
 /// configuration does not hold yet are taken in lower case.
 pub(crate) fn find(parts: &[&str], tree: &Node) -> Result<(Vec<String>, Kind), String> {
-    let mut kind = Kind::Object(ROOT);
+    let mut kind = Kind::Object;
     let mut path: Vec<String> = Vec::new();
     for part in parts {
         let wanted = folded(part);
@@ -295,25 +161,29 @@ pub(crate) fn find(parts: &[&str], tree: &Node) -> Result<(Vec<String>, Kind), S
         if wanted.is_empty() {
             return Err("a part of its name is empty".to_owned());
         }
-        match kind {
-            Kind::Object(keys) | Kind::FlagOrObject(keys) => {
-                let names = || keys.iter().map(|key| key.name);
-                let key = keys.iter().find(|key| folded(key.name) == wanted).ok_or_else(|| {
+        let above: Vec<&str> = path.iter().map(String::as_str).collect();
+        let name = match kind {
+            Kind::Object | Kind::FlagOrObject => {
+                let names = table::names_below(&above);
+                let key = names.iter().find(|name| folded(name) == wanted);
+                let key = key.ok_or_else(|| {
                     let bad = join(&at, &part.to_lowercase());
-                    format!("`{bad}` is no key that pfdata reads; {}", suggest(part, names()))
+                    let hint = suggest(part, names.iter().copied());
+                    format!("`{bad}` is no key that pfdata reads; {hint}")
                 })?;
-                path.push(key.name.to_owned());
-                kind = key.kind;
+                (*key).to_owned()
             }
-            Kind::Sets(keys) => {
+            Kind::Sets => {
                 let existing = tree.at(&at).map_or(&[][..], Node::members);
                 let known = existing.iter().map(|(name, _)| name.as_str());
                 let name = known.chain(["raw", "anonymized"]).find(|name| folded(name) == wanted);
-                path.push(name.map_or_else(|| part.to_lowercase(), str::to_owned));
-                kind = Kind::Object(keys);
+                name.map_or_else(|| part.to_lowercase(), str::to_owned)
             }
             Kind::Text | Kind::Parsed => return Err(format!("`{at}` has no keys below it")),
-        }
+        };
+        path.push(name);
+        let whole: Vec<&str> = path.iter().map(String::as_str).collect();
+        kind = table::row_at(&whole).map_or(Kind::Text, |row| row.holds.into());
     }
     Ok((path, kind))
 }

@@ -140,10 +140,10 @@ fn source(layer: Layer, file: &str) -> Arc<Source> {
 fn node(document: &Document, layer: Layer, file: &str) -> Result<Node> {
     let source = source(layer, file);
     let mut root = Vec::new();
-    for key in known::ROOT {
-        if let Some(block) = document.get(key.name) {
-            let block = Node::from_document(block, &source, key.name)?;
-            root.push((key.name.to_owned(), block));
+    for name in known::blocks() {
+        if let Some(block) = document.get(name) {
+            let block = Node::from_document(block, &source, name)?;
+            root.push((name.to_owned(), block));
         }
     }
     let root = Node { source, content: Content::Branch(root) };
@@ -225,12 +225,12 @@ impl Override {
         let dotted = path.join(".");
         let document = match kind {
             Kind::Text => Document::Leaf(Value::String(self.value.clone())),
-            Kind::Parsed | Kind::FlagOrObject(_) => {
+            Kind::Parsed | Kind::FlagOrObject => {
                 // Text that is no JSON stays text: `7d`, `zstd`.
                 Document::parse(&self.value, "")
                     .unwrap_or_else(|_| Document::Leaf(Value::String(self.value.clone())))
             }
-            Kind::Object(_) | Kind::Sets(_) => {
+            Kind::Object | Kind::Sets => {
                 Document::parse(&self.value, "").ok().filter(Document::is_object).ok_or_else(
                     || Error::usage(format!("{origin}: `{dotted}` must be a JSON object")),
                 )?

@@ -5,8 +5,10 @@
 //! used, so that a development host needs no production password.
 //!
 //! Inside, top-down: `layers` reads the files and lays them over each other into a tree of
-//! `document` nodes with an `origin` each; `known` knows the keys of the contract; `reader` reads
-//! the tree and `interpolate` puts references in; `data`, `sets` and `repository` are the `data`
+//! `document` nodes with an `origin` each. A key is a row of the table (`table_data` and
+//! `table_database`; `key` says what a row can say): from it follow what `known` knows, the ranges
+//! and defaults of `reader`, what `show` shows, `redact` hides and `unbuilt` refuses. `reader`
+//! reads the tree and `interpolate` puts references in; `data`, `sets` and `repository` are the `data`
 //! block; `overlay`, `address`, `wire` and `store_*` make endpoints of the `database` block.
 
 mod address;
@@ -17,7 +19,9 @@ mod dotenv;
 pub mod endpoint;
 mod environment;
 mod interpolate;
+mod key;
 mod keys;
+mod kinds;
 mod known;
 mod layers;
 mod names;
@@ -26,6 +30,7 @@ mod outside;
 mod overlay;
 mod reader;
 mod redact;
+mod reference;
 pub mod repository;
 pub mod secret;
 pub mod sets;
@@ -37,10 +42,14 @@ mod store_redis;
 pub mod strength;
 #[cfg(test)]
 mod strength_tests;
+mod table;
+mod table_data;
+mod table_database;
 mod unbuilt;
 pub mod units;
 mod wire;
 mod withheld;
+mod words;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -49,12 +58,14 @@ use std::sync::Arc;
 pub use cron::Cron;
 pub use data::{Data, KeepPrevious, Treatment};
 pub use environment::{Environment, Stores};
+pub(crate) use key::MOST_JOBS;
+pub use key::{JobKind, default_jobs};
 pub use origin::Origin;
+pub use reference::reference;
 pub use repository::RepositoryLocation;
-pub use sets::{Retention, SetOptions, SetSettings, default_jobs};
+pub use sets::{Retention, SetOptions, SetSettings};
 pub use shared::Config;
 pub use show::Shown;
-pub use unbuilt::JobKind;
 
 use layers::Folders;
 pub(crate) use shared::Shared;

@@ -12,10 +12,11 @@ use super::document::Content;
 use super::interpolate::{Segment, Template};
 use super::origin::Layer;
 use super::reader::Reader;
+use super::{key, table};
 use crate::error::{Error, Result};
 
 /// How long a connection attempt may take where nothing is configured, or 0.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_millis(key::CONNECT_TIMEOUT);
 
 /// A url, taken apart, and where it stands.
 pub(crate) struct Url {
@@ -159,7 +160,8 @@ impl<'a> Overlay<'a> {
 
     /// Host and port of a store that has one server. A url that brings the host brings the port
     /// too, its own or the usual one.
-    pub(crate) fn place(&self, usual: u16) -> Result<(String, u16)> {
+    pub(crate) fn place(&self) -> Result<(String, u16)> {
+        let usual = self.usual_port();
         let first = |address: &Address| address.hosts.first().map(|(host, _)| host.clone());
         let mut port = None;
         for block in &self.blocks {
@@ -194,7 +196,19 @@ impl<'a> Overlay<'a> {
                 return Ok((host, port.unwrap_or(usual)));
             }
         }
-        Ok(("localhost".to_owned(), port.unwrap_or(usual)))
+        Ok((table::preset_text(&self.own("host")).to_owned(), port.unwrap_or(usual)))
+    }
+
+    /// A key of the `database` block.
+    fn own(&self, key: &str) -> String {
+        let block = self.blocks.last().map_or("", |block| block.path.as_str());
+        format!("{block}.{key}")
+    }
+
+    /// The port of the store where none is given.
+    pub(crate) fn usual_port(&self) -> u16 {
+        let port = table::preset_number(&self.own("port"));
+        port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default()
     }
 
     fn lower_port(&self, above: &Block) -> Result<Option<u16>> {
@@ -224,7 +238,7 @@ impl<'a> Overlay<'a> {
                 {
                     return Ok(None);
                 }
-                let port = self.reader.number(&path, 1..=65_535)?;
+                let port = self.reader.number(&path)?;
                 Ok(port.and_then(|port| u16::try_from(port).ok()))
             }
             Some(Picked::Part(template, path)) => match self.resolved(&template, path)? {
@@ -292,7 +306,7 @@ impl<'a> Overlay<'a> {
     pub(crate) fn timeout(&self) -> Result<Option<Duration>> {
         for block in &self.blocks {
             let path = format!("{}.connectionTimeout", block.path);
-            if let Some(time) = self.reader.number(&path, 0..=3_600_000)? {
+            if let Some(time) = self.reader.number(&path)? {
                 return Ok((time > 0).then(|| Duration::from_millis(time)));
             }
         }

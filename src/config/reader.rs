@@ -1,15 +1,15 @@
 //! Typed reading of the merged tree, with messages that name file and path.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::document::{Content, Node};
 use super::interpolate::{Commands, Template};
+use super::key::{Holds, Preset};
 use super::layers::Loaded;
 use super::origin::Origin;
-use super::{known, units};
+use super::{known, table, units};
 use crate::error::{Error, Result};
 
 /// Whether references are resolved.
@@ -196,6 +196,16 @@ impl<'a> Reader<'a> {
         Err(if hint.starts_with("did you mean") { error.hint(hint) } else { error })
     }
 
+    /// The same, or what counts where it is not given.
+    pub(crate) fn word_or_preset<T: Copy>(&self, path: &str, words: &[(&str, T)]) -> Result<T> {
+        if let Some(meaning) = self.word(path, words)? {
+            return Ok(meaning);
+        }
+        let preset = table::preset_text(path);
+        let found = words.iter().find(|(word, _)| *word == preset);
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| self.wrong(path, "given"))
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&self, path: &str) -> Result<Option<bool>> {
         let Some(scalar) = self.scalar(path, "true or false")? else { return Ok(None) };
@@ -207,10 +217,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number. In the application's blocks (ports, mostly) and from a reference it may be
+    /// The same, or what counts where it is not given.
+    pub(crate) fn flag_or_preset(&self, path: &str) -> Result<bool> {
+        let preset = matches!(table::preset(path), Preset::Flag(true));
+        Ok(self.flag(path)?.unwrap_or(preset))
+    }
+
+    /// A whole number in the range of its key. In the application's blocks (ports, mostly) and from a reference it may be
     /// written as a string of digits.
-    pub(crate) fn number(&self, path: &str, range: RangeInclusive<u64>) -> Result<Option<u64>> {
-        let (low, high) = (*range.start(), *range.end());
+    pub(crate) fn number(&self, path: &str) -> Result<Option<u64>> {
+        let (low, high) = match table::row(path).map(|row| row.holds) {
+            Some(Holds::Number(low, high)) => (low, high),
+            _ => (0, u64::MAX),
+        };
         let expected = match high {
             u64::MAX => format!("a whole number, {low} or more"),
             high => format!("a whole number from {low} to {high}"),
@@ -227,7 +246,7 @@ impl<'a> Reader<'a> {
             _ => None,
         };
         match number {
-            Some(number) if range.contains(&number) => Ok(Some(number)),
+            Some(number) if (low..=high).contains(&number) => Ok(Some(number)),
             _ => Err(self.wrong(path, &expected)),
         }
     }

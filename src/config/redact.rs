@@ -50,9 +50,10 @@ fn split_options(rest: &str, before: String) -> (String, Option<String>) {
 }
 
 /// A value of the configuration as it may be shown: references as they are written, secrets
-/// hidden. `path` decides what is a secret.
+/// hidden. The table says which keys hold one; a name that sounds like one is believed too.
 pub(crate) fn value(path: &str, value: &Value, interpolated: bool) -> Value {
-    let secret = path.rsplit('.').next().is_some_and(is_secret);
+    let secret = super::table::row(path).is_some_and(|row| row.secret)
+        || path.rsplit('.').next().is_some_and(is_secret);
     shown(value, secret, interpolated)
 }
 

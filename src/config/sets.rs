@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cron::{self, Cron};
+use super::key::default_jobs;
 use super::names;
 use super::reader::Reader;
 use super::repository::{self, RepositoryLocation};
@@ -87,11 +88,6 @@ pub struct Retention {
     pub max_age: Option<Duration>,
 }
 
-/// The workers of a job that says nothing: the machine's cores, at most 8.
-pub fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8)
-}
-
 /// Every set of an environment: the two that are always there, then the others in file order.
 pub(crate) fn read(reader: Reader<'_>) -> Result<Vec<SetOptions>> {
     let configured = reader.names("data.snapshots");
@@ -117,8 +113,7 @@ fn read_set(reader: Reader<'_>, name: &str) -> Result<SetOptions> {
         return Err(reader.wrong(&at("reviewed_only"), "false: no rules are applied in this set"));
     }
     let compression = reader.parsed(&at("compression"), COMPRESSION, |text| text.parse().ok())?;
-    // A thousand workers are no setting but a mistake.
-    let jobs = reader.number(&at("jobs"), 1..=256)?;
+    let jobs = reader.number(&at("jobs"))?;
     Ok(SetOptions {
         name: name.to_owned(),
         anonymize,
@@ -126,7 +121,7 @@ fn read_set(reader: Reader<'_>, name: &str) -> Result<SetOptions> {
         schedule: cron::at(reader, &at("schedule"))?,
         jobs: jobs.and_then(|jobs| usize::try_from(jobs).ok()).unwrap_or_else(default_jobs),
         compression: compression.unwrap_or_default(),
-        from_replica: reader.flag(&at("from_replica"))?.unwrap_or(false),
+        from_replica: reader.flag_or_preset(&at("from_replica"))?,
         retention: read_retention(reader, &at("retention"))?,
     })
 }
@@ -156,7 +151,7 @@ fn read_retention(reader: Reader<'_>, path: &str) -> Result<Option<Retention>> {
     if !reader.present(path) {
         return Ok(None);
     }
-    let count = |key: &str| reader.number(&format!("{path}.{key}"), 0..=u64::MAX);
+    let count = |key: &str| reader.number(&format!("{path}.{key}"));
     let time = |key: &str| reader.duration(&format!("{path}.{key}"));
     let retention = Retention {
         keep_last: count("keep_last")?,

@@ -4,14 +4,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::document::{Content, Node, join};
+use super::key::Preset;
 use super::known;
 use super::layers::Loaded;
 use super::origin::Origin;
-use super::overlay::CONNECT_TIMEOUT;
 use super::redact;
-use super::sets::{ANONYMIZED, RAW, default_jobs};
-use super::store_postgres;
-use crate::pipeline::codec::Compression;
+use super::sets::{ANONYMIZED, RAW};
+use super::{store_postgres, table};
 use crate::terms::StoreKind;
 
 /// A value as it may be shown.
@@ -87,55 +86,39 @@ fn collect(node: &Node, path: &str, shown: &mut Vec<Shown>) {
     }
 }
 
-/// What is built in, for the keys that have a default.
+/// What is built in, for the keys that have a default. A store that the environment does not have
+/// has none.
 fn defaults(loaded: &Loaded) -> Vec<(String, Value)> {
-    let mut all: Vec<(String, Value)> = Vec::new();
-    let mut add = |path: &str, value: Value| all.push((path.to_owned(), value));
-    add("data.protected", json!(false));
-    add("data.migrate.require", json!("none"));
-    add("data.anonymize.rules", json!("anonymizers"));
-    add("data.anonymize.uncovered", json!("fail"));
-    add("data.refresh.mode", json!("auto"));
-    add("data.refresh.migrate", json!(true));
-    add("data.refresh.backup_before", json!(false));
-    add("data.refresh.keep_previous", json!(true));
-    for list in ["sql", "seeds", "hooks.before", "hooks.loaded", "hooks.before_swap"] {
-        add(&format!("data.refresh.{list}"), json!([]));
-    }
-    add("data.refresh.hooks.after_swap", json!([]));
+    let given = |path: &str| loaded.tree.at(path).is_some_and(|node| !node.is_null());
+    let here = |path: &str| loaded.tree.at(path).is_some_and(Node::is_branch);
     let configured = loaded.tree.at("data.snapshots").map_or(&[][..], Node::members);
     let mut sets: Vec<&str> = configured.iter().map(|(name, _)| name.as_str()).collect();
-    sets.extend([RAW, ANONYMIZED]);
-    sets.sort_unstable();
-    sets.dedup();
-    for set in sets {
-        let at = |key: &str| format!("data.snapshots.{set}.{key}");
-        if [RAW, ANONYMIZED].contains(&set) {
-            add(&at("anonymize"), json!(set == ANONYMIZED));
-        }
-        add(&at("jobs"), json!(default_jobs()));
-        add(&at("compression"), json!(Compression::default().to_string()));
-        add(&at("from_replica"), json!(false));
-    }
-    for store in StoreKind::ALL {
-        let path = format!("database.{store}");
-        let Some(node) = loaded.tree.at(&path).filter(|node| node.is_branch()) else { continue };
-        add(&format!("data.refresh.stores.{store}"), json!("snapshot"));
-        add(&join(&path, "connectionTimeout"), json!(CONNECT_TIMEOUT.as_millis()));
-        let given = |key: &str| node.get(key).is_some_and(|node| !node.is_null());
-        if given("url") || (store == StoreKind::Mongodb && given("cluster")) {
-            continue;
-        }
-        let port = match store {
-            StoreKind::Postgres => 5432,
-            StoreKind::Redis => 6379,
-            StoreKind::Mongodb => 27017,
-        };
-        add(&join(&path, "host"), json!("localhost"));
-        add(&join(&path, "port"), json!(port));
-        if store == StoreKind::Redis && !given("database") {
-            add(&join(&path, "db"), json!(0));
+    sets.extend([RAW, ANONYMIZED].iter().filter(|name| !sets.contains(name)).collect::<Vec<_>>());
+    let mut stores = StoreKind::ALL.to_vec();
+    stores.retain(|store| here(&format!("database.{store}")));
+    let mut all = Vec::new();
+    for row in table::rows() {
+        for path in table::paths(row, &sets, &stores) {
+            let Some((outer, _)) = path.rsplit_once('.') else { continue };
+            let absent = outer.starts_with("database.") && !here(outer);
+            if absent || row.unless.iter().any(|key| given(&join(outer, key))) {
+                continue;
+            }
+            let value = match row.preset {
+                Preset::OfSet => of_set(outer),
+                preset => preset.value(),
+            };
+            all.extend(value.map(|value| (path, value)));
         }
     }
     all
+}
+
+/// Whether a built-in set is masked.
+fn of_set(path: &str) -> Option<Value> {
+    match path.rsplit('.').next() {
+        Some(RAW) => Some(json!(false)),
+        Some(ANONYMIZED) => Some(json!(true)),
+        _ => None,
+    }
 }

@@ -80,7 +80,7 @@ impl Hosts {
                 None => {}
             }
         }
-        let (host, port) = overlay.place(27017)?;
+        let (host, port) = overlay.place()?;
         Ok(Self { srv: false, list: vec![joined(&host, Some(port))] })
     }
 
@@ -90,7 +90,7 @@ impl Hosts {
             && !srv
         {
             // A `port` beside the url of one server overrides the url's.
-            let (host, port) = overlay.place(27017)?;
+            let (host, port) = overlay.place()?;
             return Ok(Self { srv, list: vec![joined(&host, Some(port))] });
         }
         let port_key = format!("{}.port", block.path);
@@ -111,7 +111,7 @@ impl Hosts {
                 Ok(port) if port > 0 => Ok(port),
                 _ => Err(wrong()),
             });
-            let usual = if srv { None } else { Some(27017) };
+            let usual = if srv { None } else { Some(overlay.usual_port()) };
             list.push(joined(&host, port.transpose()?.or(usual)));
         }
         Ok(Self { srv, list })

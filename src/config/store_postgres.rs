@@ -33,7 +33,7 @@ pub(crate) fn read(reader: Reader<'_>) -> Result<Option<PostgresEndpoint>> {
     for url in overlay.blocks.iter().filter_map(|block| block.url.as_ref()) {
         overlay.check_options(url, &OPTIONS)?;
     }
-    let (host, port) = overlay.place(5432)?;
+    let (host, port) = overlay.place()?;
     let (username, password) = overlay.login()?;
     let database = overlay.same_database()?;
     let password = match password {

@@ -92,8 +92,8 @@ struct Place {
 
 impl Place {
     fn read(overlay: &Overlay<'_>) -> Result<Self> {
-        let (host, port) = overlay.place(6379)?;
-        let spare = overlay.reader.number("database.redis.spareDb", 0..=HIGHEST)?;
+        let (host, port) = overlay.place()?;
+        let spare = overlay.reader.number("database.redis.spareDb")?;
         let spare_db = spare.and_then(|index| u32::try_from(index).ok());
         Ok(Self { host, port, db: index(overlay)?, spare_db })
     }
@@ -112,7 +112,7 @@ fn index(overlay: &Overlay<'_>) -> Result<u32> {
                 Some(number.ok_or_else(|| reader.wrong(path, expected))?)
             }
         },
-        Some(Picked::Key(path)) => reader.number(path, 0..=HIGHEST)?,
+        Some(Picked::Key(path)) => reader.number(path)?,
         None => None,
     };
     // Some clients call it `database`; a word there is the application's own.
@@ -122,8 +122,7 @@ fn index(overlay: &Overlay<'_>) -> Result<u32> {
         }
         _ => false,
     };
-    let other =
-        if is_word { None } else { reader.number("database.redis.database", 0..=HIGHEST)? };
+    let other = if is_word { None } else { reader.number("database.redis.database")? };
     if let (Some(number), Some(other)) = (number, other)
         && number != other
     {

@@ -1,8 +1,11 @@
 //! How a connection is encrypted, and which options of a url are refused.
 
 use super::endpoint::Tls;
+use super::key::Built;
 use super::known;
 use super::overlay::{Overlay, Url};
+use super::table;
+use super::words::TLS_VERSIONS;
 use crate::error::{Error, Result};
 
 impl Overlay<'_> {
@@ -34,19 +37,18 @@ impl Overlay<'_> {
             return Ok(Tls { required: on, verify: on, ..Tls::default() });
         }
         let at = |key: &str| format!("{path}.{key}");
-        for key in ["cert", "key"] {
-            if self.reader.resolves() && self.reader.present(&at(key)) {
-                let origin = self.reader.origin(&at(key));
-                return Err(Error::not_built(format!("{origin}: `{}`", at(key))));
+        for key in self.reader.names(path).into_iter().map(at).filter(|_| self.reader.resolves()) {
+            if table::row(&key).is_some_and(|row| matches!(row.built, Built::NotInStore)) {
+                let origin = self.reader.origin(&key);
+                return Err(Error::not_built(format!("{origin}: `{key}`")));
             }
         }
-        let versions = [("1.2", false), ("1.3", true), ("TLSv1.2", false), ("TLSv1.3", true)];
         let required = self.reader.flag(&at("required"))?.unwrap_or(true);
         Ok(Tls {
             required,
             verify: self.reader.flag(&at("rejectUnauthorized"))?.unwrap_or(required),
             ca: self.reader.text(&at("ca"))?.filter(|ca| !ca.is_empty()).map(|ca| self.file(&ca)),
-            tls13_only: self.reader.word(&at("minVersion"), &versions)?.unwrap_or(false),
+            tls13_only: self.reader.word(&at("minVersion"), &TLS_VERSIONS)?.unwrap_or(false),
         })
     }
 

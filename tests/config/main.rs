@@ -19,6 +19,7 @@ mod arbitrary;
 mod contract;
 mod errors;
 mod layers;
+mod reference;
 mod stores;
 
 /// A project folder with a `config` folder.
