@@ -11,6 +11,7 @@ use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
 use crate::job::classes;
+use crate::job::endpoints;
 use crate::job::history::{How, holds};
 use crate::job::repositories::{self, Shelf};
 use crate::policy::Class;
@@ -250,16 +251,11 @@ fn place(
 
 /// What makes a store of an environment this one and no other, as the store itself says.
 pub async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
-    let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
     match store {
-        StoreKind::Postgres => {
-            postgres::swap::identity(&environment.postgres()?.ok_or_else(missing)?).await
-        }
-        StoreKind::Redis => {
-            redis::catalog::identity(&environment.redis()?.ok_or_else(missing)?).await
-        }
+        StoreKind::Postgres => postgres::swap::identity(&endpoints::postgres(environment)?).await,
+        StoreKind::Redis => redis::catalog::identity(&endpoints::redis(environment)?).await,
         StoreKind::Mongodb => {
-            let endpoint = environment.mongodb()?.ok_or_else(missing)?;
+            let endpoint = endpoints::mongodb(environment)?;
             let client = mongodb::connect::connect(&endpoint).await?;
             mongodb::connect::identity(&client, &endpoint).await
         }
