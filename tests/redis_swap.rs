@@ -117,7 +117,7 @@ async fn servers_that_cannot_take_it_are_refused() {
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.hint_text().is_some());
     let findings = check(&server.at(0), "test", true).await;
-    assert!(findings.iter().any(|finding| !finding.ok && finding.what == "redis eviction"));
+    assert!(findings.iter().any(|finding| !finding.ok && finding.what == "eviction"));
     run(&mut connection, "CONFIG SET maxmemory-policy noeviction").await;
     // The question alone changes nothing; what is kept for a rollback counts as room.
     mark(&server, 9, 0, "20260101T000000.000Z-000000", "previous").await;
@@ -161,7 +161,7 @@ async fn who_may_not_is_told_without_the_password() {
     assert_eq!(error.kind(), Kind::Usage);
     assert!(error.to_string().contains("SCAN"), "{error}");
     let findings = check(&endpoint, "test", false).await;
-    let rights = findings.iter().find(|finding| finding.what == "redis rights").unwrap();
+    let rights = findings.iter().find(|finding| finding.what == "privileges").unwrap();
     assert!(!rights.ok && rights.hint.as_deref().unwrap().contains("+sync"), "{rights:?}");
     // Digests are verified key by key where SYNC is forbidden.
     run(&mut admin, "SET a 1").await;

@@ -2,6 +2,7 @@
 //! store, and as each store says itself. Called by [`confirmed`](super::confirmed) for every job,
 //! and by what changes stores.
 
+use super::endpoints;
 use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
@@ -107,16 +108,11 @@ fn place(
 
 /// What makes a store of an environment this one and no other, as the store itself says.
 pub(crate) async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
-    let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
     match store {
-        StoreKind::Postgres => {
-            postgres::swap::identity(&environment.postgres()?.ok_or_else(missing)?).await
-        }
-        StoreKind::Redis => {
-            redis::catalog::identity(&environment.redis()?.ok_or_else(missing)?).await
-        }
+        StoreKind::Postgres => postgres::swap::identity(&endpoints::postgres(environment)?).await,
+        StoreKind::Redis => redis::catalog::identity(&endpoints::redis(environment)?).await,
         StoreKind::Mongodb => {
-            let endpoint = environment.mongodb()?.ok_or_else(missing)?;
+            let endpoint = endpoints::mongodb(environment)?;
             let client = mongodb::connect::connect(&endpoint).await?;
             mongodb::connect::identity(&client, &endpoint).await
         }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{repositories, rules};
+use super::{endpoints, repositories, rules};
 use crate::config::Environment;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::policy::Class;
 use crate::store::finding::Finding;
 use crate::store::{mongodb, postgres, redis};
@@ -49,7 +49,7 @@ pub async fn environment(environment: &Environment) -> Result<Vec<Checked>> {
     for store in environment.stores() {
         let findings = match of_store(environment, store, as_target).await {
             Ok(findings) => findings,
-            Err(error) => vec![failed("configuration", &error)],
+            Err(error) => vec![Finding::failed("configuration", &error)],
         };
         add(store.word(), findings);
     }
@@ -61,45 +61,42 @@ async fn of_store(
     store: StoreKind,
     as_target: bool,
 ) -> Result<Vec<Finding>> {
-    let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
     Ok(match store {
         StoreKind::Postgres => {
-            postgres::check::check(&environment.postgres()?.ok_or_else(missing)?, as_target).await
+            postgres::check::check(&endpoints::postgres(environment)?, as_target).await
         }
         StoreKind::Redis => {
-            let endpoint = environment.redis()?.ok_or_else(missing)?;
+            let endpoint = endpoints::redis(environment)?;
             redis::check::check(&endpoint, &environment.name, as_target).await
         }
         StoreKind::Mongodb => {
-            mongodb::check::check(&environment.mongodb()?.ok_or_else(missing)?, as_target).await
+            mongodb::check::check(&endpoints::mongodb(environment)?, as_target).await
         }
     })
 }
 
 fn repository(environment: &Environment) -> Finding {
-    let what = "repository".to_owned();
+    let what = "repository";
     let opened = repositories::open_main(environment, false);
     let repository = match &opened {
         Ok(repository) => repository,
         Err(error) if error.kind() == Kind::NotFound => {
-            let detail = "empty; the first snapshot makes it a repository".to_owned();
-            return Finding { ok: true, what, detail, hint: None };
+            return Finding::good(what, "empty; the first snapshot makes it a repository");
         }
-        Err(error) => return failed(&what, error),
+        Err(error) => return Finding::failed(what, error),
     };
     let place = repository.place();
     match repository.storage().probe() {
-        Err(error) => Finding {
-            ok: false,
+        Err(error) => Finding::bad(
             what,
-            detail: format!("`{place}` cannot be written: {error}"),
-            hint: Some("jobs need to write into the repository".to_owned()),
-        },
+            format!("`{place}` cannot be written: {error}"),
+            "jobs need to write into the repository",
+        ),
         Ok(()) => {
             let free = repository.storage().room();
             let free =
                 free.map_or_else(|| "unknown".to_owned(), |free| format!("{} MiB", free >> 20));
-            Finding { ok: true, what, detail: format!("`{place}`, {free} free"), hint: None }
+            Finding::good(what, format!("`{place}`, {free} free"))
         }
     }
 }
@@ -110,21 +107,9 @@ async fn rule_files(environment: &Environment) -> Finding {
         Ok((rules, super::blocking(move || key.fingerprint()).await?))
     };
     match found.await {
-        Ok((rules, key)) => Finding {
-            ok: true,
-            what: "rules".to_owned(),
-            detail: format!("digest {}, key {key}", &rules.digest()[..12]),
-            hint: None,
-        },
-        Err(error) => failed("rules", &error),
-    }
-}
-
-fn failed(what: &str, error: &Error) -> Finding {
-    Finding {
-        ok: false,
-        what: what.to_owned(),
-        detail: error.to_string(),
-        hint: error.hint_text().map(str::to_owned),
+        Ok((rules, key)) => {
+            Finding::good("rules", format!("digest {}, key {key}", &rules.digest()[..12]))
+        }
+        Err(error) => Finding::failed("rules", &error),
     }
 }

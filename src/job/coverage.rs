@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::rules;
+use super::{endpoints, rules};
 use crate::anonymize::mongodb::MongodbPlan;
 use crate::anonymize::redis_plan::functions_left_out;
 use crate::anonymize::{Coverage, Key, Reviewed, RuleSet, missing, review};
 use crate::config::Environment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::block::{Block, Raw};
 use crate::store::mongodb::options::SourceOptions;
 use crate::store::mongodb::source as mongodb;
@@ -117,16 +117,12 @@ pub async fn review(environment: &Environment, write: bool) -> Result<Review> {
     })
 }
 
-fn no_store(store: StoreKind) -> Error {
-    Error::usage(format!("there is no {store}"))
-}
-
 async fn check_postgres(
     environment: &Environment,
     rules: &RuleSet,
     key: &Key,
 ) -> Result<(Coverage, String)> {
-    let endpoint = environment.postgres()?.ok_or_else(|| no_store(StoreKind::Postgres))?;
+    let endpoint = endpoints::postgres(environment)?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
     let plan = rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?;
@@ -138,7 +134,7 @@ async fn check_mongodb(
     rules: &RuleSet,
     key: &Key,
 ) -> Result<(Coverage, BTreeSet<String>)> {
-    let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
+    let endpoint = endpoints::mongodb(environment)?;
     let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
     let plan = rules.mongodb(&shapes, key)?;
@@ -221,7 +217,7 @@ async fn sample(
 }
 
 async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
-    let endpoint = environment.redis()?.ok_or_else(|| no_store(StoreKind::Redis))?;
+    let endpoint = endpoints::redis(environment)?;
     let plan = rules.redis(key)?;
     let mut coverage = plan.coverage();
     let mut observer = plan.observer();
@@ -275,7 +271,7 @@ async fn preview_postgres(
     wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
-    let endpoint = environment.postgres()?.ok_or_else(|| no_store(StoreKind::Postgres))?;
+    let endpoint = endpoints::postgres(environment)?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
     let plan = rules.postgres(&catalog.tables, catalog.large_objects > 0, key)?;
@@ -312,7 +308,7 @@ async fn preview_mongodb(
     wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
-    let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
+    let endpoint = endpoints::mongodb(environment)?;
     let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
     let plan = rules.mongodb(&shapes, key)?;

@@ -5,6 +5,7 @@ pub mod check;
 pub mod classes;
 pub mod confirmed;
 pub mod coverage;
+pub(crate) mod endpoints;
 pub mod history;
 pub mod journal;
 pub mod load;
@@ -124,18 +125,20 @@ impl Step {
 
 /// A store of an environment for people: `prod-postgres.internal:5432/app`.
 pub fn place(environment: &Environment, store: StoreKind) -> Result<String> {
-    let place = match store {
+    Ok(match store {
         StoreKind::Postgres => {
-            environment.postgres()?.map(|at| format!("{}:{}/{}", at.host, at.port, at.database))
+            let at = endpoints::postgres(environment)?;
+            format!("{}:{}/{}", at.host, at.port, at.database)
         }
         StoreKind::Redis => {
-            environment.redis()?.map(|at| format!("{}:{}/{}", at.host, at.port, at.db))
+            let at = endpoints::redis(environment)?;
+            format!("{}:{}/{}", at.host, at.port, at.db)
         }
         StoreKind::Mongodb => {
-            environment.mongodb()?.map(|at| format!("{}/{}", at.address, at.database))
+            let at = endpoints::mongodb(environment)?;
+            format!("{}/{}", at.address, at.database)
         }
-    };
-    place.ok_or_else(|| Error::usage(format!("`{}` has no {store}", environment.name)))
+    })
 }
 
 /// Milliseconds since `started`.

@@ -9,3 +9,4 @@ pub mod mongodb;
 pub mod postgres;
 pub mod redis;
 pub mod shape;
+pub mod tls;

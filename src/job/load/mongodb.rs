@@ -9,11 +9,10 @@ use std::time::Instant;
 use super::loading::{Loading, StoreLoaded};
 use super::{Counted, Verify, feed};
 use crate::config::Environment;
-use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, OrFail, Result};
 use crate::job::history::{How, MongoReady};
 use crate::job::verify::parts_of;
-use crate::job::{Queue, Step, repositories};
+use crate::job::{Queue, Step, endpoints, repositories};
 use crate::pipeline::progress::Progress;
 use crate::policy::Permit;
 use crate::repository::id::SnapshotRef;
@@ -46,7 +45,7 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(MongoReady, StoreLoad
         .manifest
         .store(StoreKind::Mongodb)
         .ok_or_else(|| Error::not_found("the snapshot holds no mongodb"))?;
-    let endpoint = endpoint(&plan.environment)?;
+    let endpoint = endpoints::mongodb(&plan.environment)?;
     drop_previous(&plan.environment, None)?;
     let source = Source {
         stored: &plan.snapshot,
@@ -67,7 +66,7 @@ pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
     let data = held.into_iter().flat_map(|store| parts_of(store, PartKind::Data));
     let bytes = data.map(|part| part.bytes_plain).sum();
     let bytes = if loading.how == How::Snapshot { bytes } else { 0 };
-    Target::check(&endpoint(&loading.plan.environment)?, bytes).await
+    Target::check(&endpoints::mongodb(&loading.plan.environment)?, bytes).await
 }
 
 /// A database that is being filled: which temporary name each collection has.
@@ -228,22 +227,16 @@ async fn compare(source: &Source<'_>, filling: &Filling) -> Result<Vec<Counted>>
     Ok(counted)
 }
 
-fn endpoint(environment: &Environment) -> Result<MongoEndpoint> {
-    environment
-        .mongodb()?
-        .ok_or_else(|| Error::usage(format!("`{}` has no mongodb", environment.name)))
-}
-
 /// Renames what has not been renamed yet.
 pub(super) async fn swap(environment: &Environment, ready: &MongoReady) -> Result<u64> {
     let started = Instant::now();
-    store_swap::resume(&endpoint(environment)?, &ready.plan).await?;
+    store_swap::resume(&endpoints::mongodb(environment)?, &ready.plan).await?;
     Ok(crate::job::milliseconds(started))
 }
 
 /// Whether at least one collection has been renamed.
 pub(super) async fn is_swapped(environment: &Environment, ready: &MongoReady) -> Result<bool> {
-    let state = store_swap::state(&endpoint(environment)?, &ready.plan).await?;
+    let state = store_swap::state(&endpoints::mongodb(environment)?, &ready.plan).await?;
     Ok(state != SwapState::NotStarted)
 }
 
@@ -288,7 +281,7 @@ pub(super) async fn beside(
         jobs: crate::config::default_jobs(),
         progress,
     };
-    let target = Target::prepare(&endpoint(environment)?, job).await?;
+    let target = Target::prepare(&endpoints::mongodb(environment)?, job).await?;
     let (plan, _) = fill(&source, target, How::Snapshot, &[]).await?;
     Ok(MongoReady { plan, previous: None })
 }
@@ -296,7 +289,7 @@ pub(super) async fn beside(
 /// Drops what was loaded beside the live collections.
 pub(super) async fn drop_new(environment: &Environment) -> Result<()> {
     // Preparing a target drops what earlier loads left.
-    Target::prepare(&endpoint(environment)?, "clean-up").await.map(drop)
+    Target::prepare(&endpoints::mongodb(environment)?, "clean-up").await.map(drop)
 }
 
 /// The snapshot that is kept for a rollback.

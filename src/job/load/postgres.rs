@@ -7,11 +7,10 @@ use std::time::Instant;
 use super::loading::{Loading, StoreLoaded};
 use super::{Counted, Verify, feed};
 use crate::config::Environment;
-use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, OrFail, Result};
 use crate::job::history::{How, PostgresReady};
 use crate::job::verify::parts_of;
-use crate::job::{Queue, Step};
+use crate::job::{Queue, Step, endpoints};
 use crate::pipeline::digest::ContentDigest;
 use crate::repository::manifest::{CollectionManifest, Part, PartKind, StoreManifest};
 use crate::repository::part::read_small;
@@ -25,7 +24,7 @@ use crate::terms::{Identity, StoreKind};
 /// Loads, compares, indexes, analyzes and seeds the new database.
 pub(super) async fn load(loading: &Loading<'_>) -> Result<(PostgresReady, StoreLoaded)> {
     let store = held(loading)?;
-    let endpoint = endpoint(&loading.plan.environment)?;
+    let endpoint = endpoints::postgres(&loading.plan.environment)?;
     let archive = Archive::fetch(loading, store)?;
     store_swap::drop_previous(&endpoint).await?;
     let target = Target::prepare(&endpoint, options(loading, store, &archive)).await?;
@@ -72,7 +71,7 @@ pub(super) async fn load(loading: &Loading<'_>) -> Result<(PostgresReady, StoreL
 pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
     let store = held(loading)?;
     let archive = Archive::fetch(loading, store)?;
-    let endpoint = endpoint(&loading.plan.environment)?;
+    let endpoint = endpoints::postgres(&loading.plan.environment)?;
     Target::check(&endpoint, &options(loading, store, &archive)).await
 }
 
@@ -298,18 +297,12 @@ fn held<'a>(loading: &Loading<'a>) -> Result<&'a StoreManifest> {
         .ok_or_else(|| Error::not_found("the snapshot holds no postgres"))
 }
 
-fn endpoint(environment: &Environment) -> Result<PostgresEndpoint> {
-    environment
-        .postgres()?
-        .ok_or_else(|| Error::usage(format!("`{}` has no postgres", environment.name)))
-}
-
 /// Swaps, unless it has happened already.
 pub(super) async fn swap(environment: &Environment, ready: &PostgresReady) -> Result<u64> {
     if is_swapped(environment, ready).await? {
         return Ok(0);
     }
-    let endpoint = endpoint(environment)?;
+    let endpoint = endpoints::postgres(environment)?;
     let state = store_swap::state(&endpoint).await?;
     let waiting = if ready.from_previous { state.previous } else { state.new };
     if waiting != Some(ready.becomes_live) {
@@ -326,13 +319,13 @@ pub(super) async fn swap(environment: &Environment, ready: &PostgresReady) -> Re
 
 /// Whether the database that was to become live is.
 pub(super) async fn is_swapped(environment: &Environment, ready: &PostgresReady) -> Result<bool> {
-    let state = store_swap::state(&endpoint(environment)?).await?;
+    let state = store_swap::state(&endpoints::postgres(environment)?).await?;
     Ok(state.live == Some(ready.becomes_live))
 }
 
 /// Brings the old database back, and drops the new one unless it is itself the previous one.
 pub(super) async fn undo(environment: &Environment, ready: &PostgresReady) -> Result<()> {
-    let endpoint = endpoint(environment)?;
+    let endpoint = endpoints::postgres(environment)?;
     let swapped = is_swapped(environment, ready).await?;
     match (swapped, ready.from_previous) {
         (true, true) => store_swap::swap_back(&endpoint, false).await.map(drop),
@@ -344,17 +337,17 @@ pub(super) async fn undo(environment: &Environment, ready: &PostgresReady) -> Re
 
 /// Drops what was loaded beside the live database.
 pub(super) async fn drop_new(environment: &Environment) -> Result<()> {
-    store_swap::drop_new(&endpoint(environment)?).await
+    store_swap::drop_new(&endpoints::postgres(environment)?).await
 }
 
 /// Drops what is kept from before.
 pub(super) async fn drop_previous(environment: &Environment) -> Result<()> {
-    store_swap::drop_previous(&endpoint(environment)?).await
+    store_swap::drop_previous(&endpoints::postgres(environment)?).await
 }
 
 /// What a rollback would swap, if there is anything.
 pub(super) async fn previous(environment: &Environment) -> Result<Option<PostgresReady>> {
-    let state = store_swap::state(&endpoint(environment)?).await?;
+    let state = store_swap::state(&endpoints::postgres(environment)?).await?;
     Ok(state.previous.map(|becomes_live| PostgresReady {
         becomes_live,
         was_live: state.live,

@@ -7,11 +7,10 @@ use tokio::sync::mpsc;
 use super::loading::{Loading, StoreLoaded};
 use super::{Counted, Verify, feed};
 use crate::config::Environment;
-use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::job::Step;
 use crate::job::history::{Command, How, RedisReady};
 use crate::job::verify::parts_of;
+use crate::job::{Step, endpoints};
 use crate::repository::manifest::{PartKind, StoreManifest};
 use crate::store::redis::load::{Expiry, LoadReport};
 use crate::store::redis::seed::parse_commands;
@@ -26,13 +25,13 @@ pub(super) async fn check(loading: &Loading<'_>) -> Result<()> {
     let data = held.into_iter().flat_map(|store| parts_of(store, PartKind::Data));
     let bytes = data.map(|part| part.bytes_plain).sum();
     let bytes = if loading.how == How::Snapshot { bytes } else { 0 };
-    Target::check(&endpoint(environment)?, &environment.name, bytes).await
+    Target::check(&endpoints::redis(environment)?, &environment.name, bytes).await
 }
 
 /// Loads, compares and seeds the spare index.
 pub(super) async fn load(loading: &Loading<'_>) -> Result<(RedisReady, StoreLoaded)> {
     let environment = &loading.plan.environment;
-    let endpoint = endpoint(environment)?;
+    let endpoint = endpoints::redis(environment)?;
     let started = Instant::now();
     let mut target = Target::prepare(&endpoint, &environment.name, loading.job).await?;
     let (mut steps, mut counted, mut remarks) = (Vec::new(), Vec::new(), Vec::new());
@@ -141,13 +140,9 @@ async fn compare(
     }])
 }
 
-fn endpoint(environment: &Environment) -> Result<RedisEndpoint> {
-    environment.redis()?.ok_or_else(|| Error::usage(format!("`{}` has no redis", environment.name)))
-}
-
 /// The spare index `spare`, if it carries the environment's marker.
 async fn attach(environment: &Environment, spare: u32, job: &str) -> Result<Option<Target>> {
-    Target::attach_to(spare, &endpoint(environment)?, &environment.name, job).await
+    Target::attach_to(spare, &endpoints::redis(environment)?, &environment.name, job).await
 }
 
 fn gone(environment: &Environment, spare: u32) -> Error {
@@ -176,7 +171,8 @@ pub(super) async fn is_swapped(
     ready: &RedisReady,
     job: &str,
 ) -> Result<bool> {
-    let spare = store_swap::at(&endpoint(environment)?, &environment.name, ready.spare).await?;
+    let spare =
+        store_swap::at(&endpoints::redis(environment)?, &environment.name, ready.spare).await?;
     Ok(spare
         .is_some_and(|spare| spare.marker.job == job && spare.marker.state == SpareState::Previous))
 }
@@ -208,7 +204,7 @@ async fn undo_rollback(environment: &Environment, ready: &RedisReady, job: &str)
 
 /// Drops what the job loaded into the spare index. What another job is loading there stays.
 pub(super) async fn drop_new(environment: &Environment, job: &str) -> Result<()> {
-    let spares = store_swap::all(&endpoint(environment)?, &environment.name).await?;
+    let spares = store_swap::all(&endpoints::redis(environment)?, &environment.name).await?;
     for spare in spares.iter().filter(|spare| spare.marker.is_new_of(job)) {
         if let Some(target) = attach(environment, spare.index, job).await?
             && target.marker().is_new_of(job)
@@ -230,6 +226,6 @@ pub(super) async fn drop_previous(environment: &Environment) -> Result<()> {
 
 /// What a rollback would swap, if there is anything.
 pub(super) async fn previous(environment: &Environment) -> Result<Option<RedisReady>> {
-    let kept = store_swap::previous(&endpoint(environment)?, &environment.name).await?;
+    let kept = store_swap::previous(&endpoints::redis(environment)?, &environment.name).await?;
     Ok(kept.map(|spare| RedisReady { spare: spare.index, from_previous: true }))
 }

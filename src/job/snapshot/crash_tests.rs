@@ -16,8 +16,10 @@ use crate::pipeline::digest::RecordFormat;
 use crate::pipeline::flow::BlockSink;
 use crate::policy::{Class, Clearance, StructurePermit};
 use crate::repository::Repository;
+use crate::repository::lease::{Lease, Mode};
 use crate::repository::manifest::{Part, PartKind};
 use crate::repository::part::{PartSpec, PartWriter, check_stored};
+use crate::repository::process::Holder;
 use crate::repository::storage::Storage;
 use crate::repository::storage::faulty::{Fault, Faulty};
 use crate::repository::storage::local::Local;
@@ -103,7 +105,13 @@ async fn snapshot(storage: Storage, id: &str) -> Result<()> {
         let parts: Vec<Part> = parts.collect::<Result<_>>()?;
         Ok((manifest(id, &parts), Vec::new()))
     };
-    take(&journal, &place, Some(&lease), read).await.map(drop)
+    match take(&journal, &place, Some(&lease), read).await {
+        Ok(_) => journal.done(Outcome::Done, None),
+        Err(error) => match journal.done(Outcome::Failed, None) {
+            Ok(()) => Err(error),
+            Err(second) => Err(error.because(second)),
+        },
+    }
 }
 
 /// Every file below a folder.

@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::anonymize::mongodb::MongodbPlan;
 use crate::anonymize::review;
 use crate::error::{Error, OrFail, Result};
-use crate::job::{Queue, coverage};
+use crate::job::{Queue, coverage, endpoints};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::progress::Meter;
 use crate::pipeline::transform::{BlockTransform, Unruled};
@@ -30,7 +30,7 @@ const ATTEMPTS_MAX: usize = 3;
 
 /// Takes the consistency point.
 pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
-    let endpoint = plan.environment.mongodb()?.ok_or_else(|| Error::usage("no mongodb"))?;
+    let endpoint = endpoints::mongodb(&plan.environment)?;
     let options = SourceOptions {
         only: plan.request.only.clone(),
         exclude: plan.request.exclude.clone(),

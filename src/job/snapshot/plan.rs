@@ -232,8 +232,7 @@ pub fn chosen(
     };
     for store in wanted {
         if !all.contains(store) {
-            return Err(Error::usage(format!("`{environment}` has no {store}"))
-                .hint("the stores of an environment are those in its `database` block"));
+            return Err(crate::job::endpoints::missing(environment, *store));
         }
     }
     Ok(all.iter().copied().filter(|store| wanted.contains(store)).collect())

@@ -10,9 +10,8 @@ use super::session::Session;
 use crate::anonymize::postgres::PostgresPlan;
 use crate::anonymize::problems::Problems;
 use crate::anonymize::review;
-use crate::config::endpoint::PostgresEndpoint;
 use crate::error::{Error, Kind, OrFail, Result};
-use crate::job::Queue;
+use crate::job::{Queue, endpoints};
 use crate::pipeline::digest::{ContentDigest, RecordFormat};
 use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
@@ -31,7 +30,7 @@ use crate::terms::StoreKind;
 
 /// Takes the consistency point and every lock.
 pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
-    let endpoint = endpoint(plan)?;
+    let endpoint = endpoints::postgres(&plan.environment)?;
     let options = SourceOptions {
         only: plan.request.only.clone(),
         exclude: plan.request.exclude.clone(),
@@ -108,7 +107,7 @@ impl Masking {
         let read = source.catalog();
         let partial = !plan.request.only.is_empty() || !plan.request.exclude.is_empty();
         let whole = if partial {
-            let endpoint = endpoint(plan)?;
+            let endpoint = endpoints::postgres(&plan.environment)?;
             let client = connect(&endpoint, None).await?;
             &catalog::read(&client, &endpoint.schemas).await?
         } else {
@@ -348,10 +347,6 @@ fn collections(source: &Source, digests: &Digests) -> Vec<CollectionManifest> {
             }
         })
         .collect()
-}
-
-fn endpoint(plan: &SnapshotPlan) -> Result<PostgresEndpoint> {
-    plan.environment.postgres()?.ok_or_else(|| Error::usage("no postgres"))
 }
 
 fn remarks(source: &Source, structure: &[Structure]) -> Vec<String> {

@@ -8,8 +8,8 @@ use super::read::{StoreRead, places};
 use super::session::Session;
 use crate::anonymize::redis_plan::functions_left_out;
 use crate::anonymize::review;
-use crate::config::endpoint::RedisEndpoint;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::job::endpoints;
 use crate::pipeline::digest::RecordFormat;
 use crate::pipeline::flow;
 use crate::pipeline::progress::Meter;
@@ -22,7 +22,7 @@ use crate::terms::StoreKind;
 
 /// Connects; the consistency point is the moment the server forks.
 pub(super) async fn open(plan: &SnapshotPlan) -> Result<Source> {
-    let endpoint = endpoint(plan)?;
+    let endpoint = endpoints::redis(&plan.environment)?;
     Source::open(&endpoint).await
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn read(
     meter: Arc<Meter>,
 ) -> Result<StoreRead> {
     let started = Instant::now();
-    let endpoint = endpoint(plan)?;
+    let endpoint = endpoints::redis(&plan.environment)?;
     let rules = match &plan.ruled {
         Some(ruled) => {
             let rules = ruled.rules.redis(&ruled.key)?;
@@ -107,8 +107,4 @@ pub(super) async fn read(
     }
     let places = places(&coverage);
     Ok(StoreRead::new(manifest, started, places, 1))
-}
-
-fn endpoint(plan: &SnapshotPlan) -> Result<RedisEndpoint> {
-    plan.environment.redis()?.ok_or_else(|| Error::usage("no redis"))
 }

@@ -10,7 +10,7 @@ use super::command::{SHORT, run};
 use super::connect::{connect, hello, server_version};
 use super::kind::Kind;
 use crate::config::endpoint::MongoEndpoint;
-use crate::store::finding::Finding;
+use crate::store::finding::{self, Finding};
 
 /// What reading needs on the database (<https://www.mongodb.com/docs/manual/reference/privilege-actions/>).
 const READ: [&str; 4] = ["find", "listCollections", "listIndexes", "collStats"];
@@ -26,21 +26,15 @@ const WRITE: [&str; 8] = [
     "renameCollectionSameDB",
 ];
 
-/// How far the clocks of this host and the server may differ, in seconds.
-const CLOCK_SECONDS: i64 = 5;
-
 /// Looks at everything that a snapshot (or, `as_target`, a load) of this database stands on.
 /// Never fails: what cannot be found out is a finding.
 pub async fn check(endpoint: &MongoEndpoint, as_target: bool) -> Vec<Finding> {
+    let place = format!("{}/{}", endpoint.address, endpoint.database);
     let client = match connect(endpoint).await {
         Ok(client) => client,
-        Err(error) => {
-            let hint = error.hint_text().unwrap_or("start the server or correct its address");
-            return vec![Finding::bad("mongodb connection", error.to_string(), hint)];
-        }
+        Err(error) => return vec![Finding::connection(&place, Some(&error))],
     };
-    let mut findings =
-        vec![Finding::good("mongodb connection", format!("{} answers", endpoint.address))];
+    let mut findings = vec![Finding::connection(&place, None)];
     findings.push(version(&client).await);
     topology(&client, endpoint, as_target, &mut findings).await;
     findings.push(database(&client, endpoint, as_target).await);
@@ -53,8 +47,8 @@ pub async fn check(endpoint: &MongoEndpoint, as_target: bool) -> Vec<Finding> {
 
 async fn version(client: &Client) -> Finding {
     match server_version(client).await {
-        Ok(version) => Finding::good("mongodb version", version),
-        Err(error) => Finding::bad("mongodb version", error.to_string(), "check the user's rights"),
+        Ok(version) => Finding::version(format!("mongodb {version}")),
+        Err(error) => Finding::failed("version", &error),
     }
 }
 
@@ -67,34 +61,30 @@ async fn topology(
     let hello = match hello(client, endpoint).await {
         Ok(hello) => hello,
         Err(error) => {
-            let finding = Finding::bad("mongodb topology", error.to_string(), "use a replica set");
+            let finding = Finding::bad("topology", error.to_string(), "use a replica set");
             return findings.push(finding);
         }
     };
     findings.push(match &hello.set {
-        Some(set) => Finding::good("mongodb topology", format!("replica set {set}")),
-        None if as_target => Finding::good("mongodb topology", "standalone"),
+        Some(set) => Finding::good("topology", format!("replica set {set}")),
+        None if as_target => Finding::good("topology", "standalone"),
         None => Finding::bad(
-            "mongodb topology",
+            "topology",
             "standalone: a snapshot is best effort, not of one moment",
             "run it as a replica set of one member",
         ),
     });
     if as_target && !hello.writable {
         findings.push(Finding::bad(
-            "mongodb writes",
+            "writes",
             "this member is not the primary",
             "name the replica set in the url instead of one member",
         ));
     }
     if let Some(time) = hello.local_time {
-        let apart = (time.timestamp_millis() - jiff::Timestamp::now().as_millisecond()) / 1000;
-        let detail = format!("{} s apart from this host", apart.abs());
-        findings.push(if apart.abs() <= CLOCK_SECONDS {
-            Finding::good("mongodb clock", detail)
-        } else {
-            Finding::bad("mongodb clock", detail, "synchronize the clocks")
-        });
+        let server =
+            std::time::Duration::from_millis(time.timestamp_millis().max(0).unsigned_abs());
+        findings.push(Finding::clock(server.as_secs_f64(), finding::clock_here()));
     }
     if hello.replicated() && !as_target {
         findings.extend(window(client).await);
@@ -109,15 +99,15 @@ async fn window(client: &Client) -> Option<Finding> {
     let seconds = number(&reply, "minSnapshotHistoryWindowInSeconds");
     let detail = format!("{seconds} s: a snapshot that reads longer starts over");
     Some(if seconds >= 60 {
-        Finding::good("mongodb snapshot window", detail)
+        Finding::good("snapshot window", detail)
     } else {
         let hint = "raise minSnapshotHistoryWindowInSeconds";
-        Finding::bad("mongodb snapshot window", detail, hint)
+        Finding::bad("snapshot window", detail, hint)
     })
 }
 
 async fn database(client: &Client, endpoint: &MongoEndpoint, as_target: bool) -> Finding {
-    let what = "mongodb database";
+    let what = "database";
     let name = &endpoint.database;
     let listed = match list(&client.database(name)).await {
         Ok(listed) => listed,
@@ -140,7 +130,7 @@ async fn database(client: &Client, endpoint: &MongoEndpoint, as_target: bool) ->
 }
 
 async fn privileges(client: &Client, endpoint: &MongoEndpoint, as_target: bool) -> Finding {
-    let what = "mongodb privileges";
+    let what = "privileges";
     let command = doc! { "connectionStatus": 1, "showPrivileges": true };
     let reply = match run(&client.database("admin"), command, SHORT).await {
         Ok(reply) => reply,
@@ -191,9 +181,9 @@ async fn space(client: &Client, endpoint: &MongoEndpoint) -> Option<Finding> {
     let needed = room.live;
     let detail = format!("{} MiB free, the live data takes {} MiB", room.free >> 20, needed >> 20);
     Some(if room.free >= needed {
-        Finding::good("mongodb disk", detail)
+        Finding::good("disk", detail)
     } else {
-        Finding::bad("mongodb disk", detail, "make room for the live and the new data together")
+        Finding::bad("disk", detail, "make room for the live and the new data together")
     })
 }
 

@@ -10,6 +10,7 @@ use mongodb::options::{Acknowledgment, ClientOptions, Credential, Tls, TlsOption
 use super::command::{SHORT, run, told};
 use crate::config::endpoint::MongoEndpoint;
 use crate::error::{Error, Result};
+use crate::store::tls::{self, authorities, verified};
 use crate::terms::Identity;
 
 /// The most connections a client opens per server; more than any number of workers.
@@ -55,8 +56,10 @@ impl Hello {
 pub async fn connect(endpoint: &MongoEndpoint) -> Result<Client> {
     let options = options(endpoint).await?;
     let at = |error: &mongodb::error::Error| {
-        told(format!("mongodb at {} cannot be reached", endpoint.address), error)
-            .hint("check host and port, user and password, and that the server runs")
+        let failed = told(format!("mongodb at {} cannot be reached", endpoint.address), error);
+        let hint = tls::hint(&failed.to_string())
+            .unwrap_or("check host and port, user and password, and that the server runs");
+        failed.hint(hint)
     };
     let client = Client::with_options(options).map_err(|error| at(&error))?;
     // Twice the time: choosing the server and opening the connection each take up to one.
@@ -153,26 +156,31 @@ fn authenticate(options: &mut ClientOptions, endpoint: &MongoEndpoint) {
 
 fn encrypt(options: &mut ClientOptions, endpoint: &MongoEndpoint) -> Result<()> {
     let tls = &endpoint.tls;
-    if tls.required {
-        if matches!(options.tls, Some(Tls::Disabled)) {
+    let mut wanted = match (options.tls.take(), tls.required) {
+        (Some(Tls::Disabled), true) => {
             return Err(Error::usage(format!(
                 "mongodb at {} requires ssl but its connection string turns tls off",
                 endpoint.address
             )));
         }
-        let mut wanted = match options.tls.take() {
-            Some(Tls::Enabled(options)) => options,
-            _ => TlsOptions::default(),
-        };
-        wanted.allow_invalid_certificates = Some(!tls.verify);
-        if let Some(ca) = &tls.ca {
-            wanted.ca_file_path = Some(ca.clone());
+        (Some(Tls::Enabled(given)), _) => given,
+        (None, true) => TlsOptions::default(),
+        (off, false) => {
+            options.tls = off;
+            return Ok(());
         }
-        options.tls = Some(Tls::Enabled(wanted));
-    }
-    if tls.tls13_only && matches!(options.tls, Some(Tls::Enabled(_))) {
+    };
+    if tls.tls13_only {
         return Err(Error::not_built("ssl.minVersion 1.3 for mongodb"));
     }
+    // The driver speaks TLS to a `+srv` name by itself, and checks; that is not given up.
+    if tls.required {
+        wanted.allow_invalid_certificates = Some(!verified(tls));
+    }
+    if wanted.allow_invalid_certificates != Some(true) {
+        wanted.ca_file_path = Some(authorities(tls)?);
+    }
+    options.tls = Some(Tls::Enabled(wanted));
     Ok(())
 }
 

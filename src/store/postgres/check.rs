@@ -1,41 +1,36 @@
 //! What `pfdata check` looks at before a job has to find out.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use tokio_postgres::Row;
 
-use super::connect::{NEWEST_MAJOR, OLDEST_MAJOR, Session, place};
+use super::connect::{NEWEST_MAJOR, OLDEST_MAJOR, Session};
 use super::names::APPLICATION_NAME;
 use super::reason::OrPostgres;
 use super::tools::tool;
 use crate::config::endpoint::PostgresEndpoint;
-use crate::error::{Error, Result};
-use crate::store::finding::Finding;
-
-/// How far the clocks may be apart, in seconds.
-const SKEW_SECONDS: f64 = 5.0;
+use crate::error::Result;
+use crate::store::finding::{self, Finding};
 
 /// Looks at a database as a source, and also as a target if `as_target`. Everything that is
 /// found is a finding, unreachable servers too.
 pub async fn check(endpoint: &PostgresEndpoint, as_target: bool) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let place = format!("{}:{}/{}", endpoint.host, endpoint.port, endpoint.database);
     let session = match open(endpoint, as_target).await {
         Ok(session) => session,
-        Err(error) => return vec![from_error("connection", &error)],
+        Err(error) => return vec![Finding::connection(&place, Some(&error))],
     };
-    findings.push(Finding::good("connection", place(endpoint, &endpoint.database)));
+    let mut findings = vec![Finding::connection(&place, None)];
     for looked in [
         transport(endpoint, &session).await,
         version(&session).await,
         clock(&session).await,
         reading(endpoint, &session).await,
     ] {
-        findings.push(looked.unwrap_or_else(|error| from_error("check", &error)));
+        findings.push(looked.unwrap_or_else(|error| Finding::failed("check", &error)));
     }
     findings.push(client_tools(&session).await);
     if as_target {
         let looked = swapping(endpoint, &session).await;
-        findings.extend(looked.unwrap_or_else(|error| vec![from_error("privileges", &error)]));
+        findings.extend(looked.unwrap_or_else(|error| vec![Finding::failed("privileges", &error)]));
     }
     findings
 }
@@ -46,15 +41,6 @@ async fn open(endpoint: &PostgresEndpoint, as_target: bool) -> Result<Session> {
         Ok(session) => Ok(session),
         Err(error) if as_target => super::swap::maintenance(endpoint).await.map_err(|_| error),
         Err(error) => Err(error),
-    }
-}
-
-fn from_error(what: &str, error: &Error) -> Finding {
-    Finding {
-        ok: false,
-        what: what.to_owned(),
-        detail: error.to_string(),
-        hint: error.hint_text().map(str::to_owned),
     }
 }
 
@@ -85,7 +71,7 @@ async fn version(session: &Session) -> Result<Finding> {
         one(session, "SELECT pg_catalog.current_setting('server_version')").await?.get(0);
     let detail = format!("postgres {version}");
     Ok(if (OLDEST_MAJOR..=NEWEST_MAJOR).contains(&session.major()) {
-        Finding::good("version", detail)
+        Finding::version(detail)
     } else {
         let hint = format!("pfdata has been tried with {OLDEST_MAJOR} to {NEWEST_MAJOR}");
         Finding::bad("version", detail, hint)
@@ -95,15 +81,7 @@ async fn version(session: &Session) -> Result<Finding> {
 async fn clock(session: &Session) -> Result<Finding> {
     let query = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8";
     let server: f64 = one(session, query).await?.get(0);
-    let here =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
-    let skew = (here - server).abs();
-    let detail = format!("{skew:.1} s apart");
-    Ok(if skew <= SKEW_SECONDS {
-        Finding::good("clock", detail)
-    } else {
-        Finding::bad("clock", detail, "run a time service on both hosts")
-    })
+    Ok(Finding::clock(server, finding::clock_here()))
 }
 
 async fn client_tools(session: &Session) -> Finding {
@@ -113,7 +91,7 @@ async fn client_tools(session: &Session) -> Finding {
         (Ok(dump), Ok(_)) => {
             Finding::good("pg_dump", format!("{} ({})", dump.version, dump.path.display()))
         }
-        (Err(error), _) | (_, Err(error)) => from_error("pg_dump", &error),
+        (Err(error), _) | (_, Err(error)) => Finding::failed("pg_dump", &error),
     }
 }
 

@@ -265,8 +265,8 @@ fn no_connection(
     }
     if text.contains("password missing") {
         failed.hint(format!("set the password of the role `{}`", endpoint.username))
-    } else if text.contains("certificate") {
-        failed.hint("set `ssl.ca` to the authority that signed the server's certificate")
+    } else if let Some(hint) = crate::store::tls::hint(&text) {
+        failed.hint(hint)
     } else if text.contains("does not support TLS") {
         failed.hint("the configuration requires TLS and the server offers none")
     } else if text.contains("refused") {

@@ -1,13 +1,15 @@
 //! Whether pfdata can work with a server: reachable, new enough, the rights, room, a spare index.
 
+use std::time::Duration;
+
 use super::catalog::{Server, clock, setting};
 use super::connect::{Connection, address};
 use super::reply::Reply;
 use super::source::{Route, route};
 use super::target::{choose_spare, refuse_eviction};
 use crate::config::endpoint::RedisEndpoint;
-use crate::error::{Error, Result};
-use crate::store::finding::Finding;
+use crate::error::Result;
+use crate::store::finding::{self, Finding};
 
 /// Commands that reading needs.
 const READING: &[&str] = &["sync", "psync", "replconf", "info"];
@@ -18,30 +20,14 @@ const LOADING: &[&str] = &[
     "scan", "dbsize", "info", "time", "dump",
 ];
 
-/// Clocks may differ by that much, milliseconds.
-const CLOCK_SKEW: u64 = 5_000;
-
 /// Looks at the server, and with `as_target` also at what loading into it needs. Changes nothing.
 /// `environment` is whose spare index is looked for.
 pub async fn check(endpoint: &RedisEndpoint, environment: &str, as_target: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(error) = examine(endpoint, environment, as_target, &mut findings).await {
-        findings.push(failed("redis", &error));
+        findings.push(Finding::failed("check", &error));
     }
     findings
-}
-
-fn good(what: &str, detail: impl Into<String>) -> Finding {
-    Finding { ok: true, what: what.to_owned(), detail: detail.into(), hint: None }
-}
-
-fn failed(what: &str, error: &Error) -> Finding {
-    Finding {
-        ok: false,
-        what: what.to_owned(),
-        detail: error.to_string(),
-        hint: error.hint_text().map(str::to_owned),
-    }
 }
 
 async fn examine(
@@ -50,20 +36,17 @@ async fn examine(
     as_target: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
-    let mut connection = match Connection::open(endpoint).await {
-        Ok(connection) => connection,
-        Err(error) => {
-            findings.push(failed("redis connection", &error));
-            return Ok(());
-        }
-    };
-    let secured = if endpoint.tls.required { "tls" } else { "not encrypted" };
-    findings.push(good("redis connection", format!("{}, {secured}", address(endpoint))));
+    let place = format!("{}/{}", address(endpoint), endpoint.db);
+    let opened = Connection::open(endpoint).await;
+    findings.push(Finding::connection(&place, opened.as_ref().err()));
+    let Ok(mut connection) = opened else { return Ok(()) };
+    let secured = if endpoint.tls.required { "TLS" } else { "none" };
+    findings.push(Finding::good("encryption", secured));
     let server = Server::read(&mut connection).await?;
-    findings.push(good("redis version", server.product()));
+    findings.push(Finding::version(server.product()));
     connection.select(endpoint.db).await?;
-    findings.push(good(
-        "redis index",
+    findings.push(Finding::good(
+        "index",
         format!("index {} holds {} keys", endpoint.db, server.keys(endpoint.db)),
     ));
     findings.push(check_clock(&mut connection).await?);
@@ -77,23 +60,16 @@ async fn examine(
 }
 
 async fn check_clock(connection: &mut Connection) -> Result<Finding> {
-    let theirs = clock(connection).await?;
-    let ours = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
-    let apart = theirs.abs_diff(ours);
-    Ok(Finding {
-        ok: apart <= CLOCK_SKEW,
-        what: "redis clock".to_owned(),
-        detail: format!("{apart} ms from ours"),
-        hint: (apart > CLOCK_SKEW).then(|| "keys expire by the server's clock: set both".into()),
-    })
+    let server = Duration::from_millis(clock(connection).await?);
+    Ok(Finding::clock(server.as_secs_f64(), finding::clock_here()))
 }
 
 /// Asks the server which of `commands` the user may run, without running them (7.0: `ACL DRYRUN`).
 async fn check_rights(connection: &mut Connection, commands: &[&str]) -> Result<Finding> {
     let user = connection.command(&[b"ACL", b"WHOAMI"]).await?;
-    let what = "redis rights";
+    let what = "privileges";
     let Some(user) = user.text().map(str::to_owned) else {
-        return Ok(good(what, "the server does not tell"));
+        return Ok(Finding::good(what, "the server does not tell"));
     };
     let mut missing = Vec::new();
     for command in commands {
@@ -109,20 +85,18 @@ async fn check_rights(connection: &mut Connection, commands: &[&str]) -> Result<
         let mut line: Vec<&[u8]> = vec![b"ACL", b"DRYRUN", user.as_bytes(), command.as_bytes()];
         line.extend(arguments);
         match connection.command(&line).await? {
-            Reply::Failure(_) => return Ok(good(what, format!("user `{user}` (not checked)"))),
+            Reply::Failure(_) => {
+                return Ok(Finding::good(what, format!("user `{user}` (not checked)")));
+            }
             reply if reply.text() == Some("OK") => {}
             _ => missing.push(format!("+{command}")),
         }
     }
-    Ok(Finding {
-        ok: missing.is_empty(),
-        what: what.to_owned(),
-        detail: match missing.len() {
-            0 => format!("user `{user}` may do all that is needed"),
-            count => format!("user `{user}` lacks {count} commands"),
-        },
-        hint: (!missing.is_empty()).then(|| format!("ACL SETUSER {user} {}", missing.join(" "))),
-    })
+    if missing.is_empty() {
+        return Ok(Finding::good(what, format!("user `{user}` may do all that is needed")));
+    }
+    let detail = format!("user `{user}` lacks {} commands", missing.len());
+    Ok(Finding::bad(what, detail, format!("ACL SETUSER {user} {}", missing.join(" "))))
 }
 
 async fn check_source(
@@ -135,14 +109,15 @@ async fn check_source(
         Route::File => "a snapshot goes through the server's own rdb file",
         Route::DelayedStream => "a snapshot waits for repl-diskless-sync-delay first",
     };
-    let mut finding = good("redis snapshot", way);
-    if server.link_down {
-        finding.ok = false;
-        finding.detail = "this replica has lost its primary".to_owned();
-    }
-    findings.push(finding);
+    findings.push(if server.link_down {
+        let hint = "see to the replica's connection, or read from its primary";
+        Finding::bad("snapshot", "this replica has lost its primary", hint)
+    } else {
+        Finding::good("snapshot", way)
+    });
     if let Some(timeout) = setting(connection, "repl-timeout").await? {
-        findings.push(good("redis patience", format!("a stalled stream ends after {timeout} s")));
+        findings
+            .push(Finding::good("patience", format!("a stalled stream ends after {timeout} s")));
     }
     Ok(())
 }
@@ -155,18 +130,22 @@ async fn check_target(
     findings: &mut Vec<Finding>,
 ) {
     findings.push(match refuse_eviction(server) {
-        Ok(()) => good("redis eviction", "the server does not evict"),
-        Err(error) => failed("redis eviction", &error),
+        Ok(()) => Finding::good("eviction", "the server does not evict"),
+        Err(error) => Finding::failed("eviction", &error),
     });
     if server.replica {
-        findings.push(failed("redis role", &Error::refused("the server is a replica")));
+        findings.push(Finding::bad(
+            "writes",
+            "the server is a replica",
+            "give the primary's address",
+        ));
     }
     findings.push(match choose_spare(connection, server, endpoint, environment).await {
-        Ok((index, None)) => good("redis spare index", format!("index {index}, empty")),
-        Ok((index, Some(marker))) => good(
-            "redis spare index",
+        Ok((index, None)) => Finding::good("spare index", format!("index {index}, empty")),
+        Ok((index, Some(marker))) => Finding::good(
+            "spare index",
             format!("index {index}, {} by job {}", marker.state.word(), marker.job),
         ),
-        Err(error) => failed("redis spare index", &error),
+        Err(error) => Finding::failed("spare index", &error),
     });
 }

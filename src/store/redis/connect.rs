@@ -3,15 +3,18 @@
 //! It is our own and small because what matters here no client library offers: the replication
 //! stream, and payloads of bytes that are written as they are and answered in bulk.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::reply::{Reply, put_command, refusal, without_arguments};
 use crate::config::endpoint::RedisEndpoint;
 use crate::error::{Error, OrFail, Result};
+use crate::store::tls;
 
 /// How long an answer may take, and how long a write may stall.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -81,9 +84,13 @@ impl Connection {
         let wire: Box<dyn Wire> = if endpoint.tls.required {
             let name = rustls::pki_types::ServerName::try_from(host.to_owned())
                 .or_usage(|| format!("`{host}` is no name that tls can check"))?;
-            let connector = super::tls::connector(&endpoint.tls)?;
+            let connector = TlsConnector::from(Arc::new(tls::client(&endpoint.tls)?));
             let secured = connector.connect(name, socket).await.or_unreachable(|| {
                 format!("redis at {address} does not speak tls as the configuration asks")
+            });
+            let secured = secured.map_err(|error| match tls::hint(&error.to_string()) {
+                Some(hint) => error.hint(hint),
+                None => error,
             })?;
             Box::new(secured)
         } else {

@@ -19,5 +19,4 @@ pub mod seed;
 pub mod source;
 pub mod swap;
 pub mod target;
-mod tls;
 pub mod verify;
