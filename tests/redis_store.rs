@@ -169,27 +169,7 @@ impl KeyTransform for Masks {
         Ok(score)
     }
 
-    fn variant(&mut self, _: Part, _: &[u8], _: u8, _: &mut Vec<u8>) -> Result<bool> {
-        Ok(false)
-    }
-
-    fn looks_ahead(&self) -> bool {
-        false
-    }
-
-    fn ahead(&mut self, _field: &[u8], _value: &[u8]) {}
-
-    fn entry(&mut self, _id: [u8; 16]) {}
-
     fn keeps_functions(&self) -> bool {
-        true
-    }
-
-    fn place(&self) -> String {
-        "a test".to_owned()
-    }
-
-    fn may_drop_elements(&self) -> bool {
         true
     }
 

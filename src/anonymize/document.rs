@@ -351,7 +351,7 @@ impl Trail {
         self.0.is_empty()
     }
 
-    /// Begins anew.
+    /// Back to the value as a whole, before another document.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
@@ -361,12 +361,12 @@ impl Trail {
         self.0.push(Some((span, spelled)));
     }
 
-    /// Into an element.
+    /// Down into an element, whose position is not told.
     pub(crate) fn element(&mut self) {
         self.0.push(None);
     }
 
-    /// Out again.
+    /// Back up to what holds the last step.
     pub(crate) fn leave(&mut self) {
         self.0.pop();
     }

@@ -28,7 +28,7 @@ enum Line {
 }
 
 /// Makes a file of sections; nothing where there are none.
-pub fn file(sections: &[String]) -> Option<String> {
+pub(crate) fn file(sections: &[String]) -> Option<String> {
     let sections: Vec<&str> =
         sections.iter().map(String::as_str).filter(|section| !section.is_empty()).collect();
     (!sections.is_empty()).then(|| {
@@ -41,7 +41,7 @@ pub fn file(sections: &[String]) -> Option<String> {
 }
 
 /// The sections that a database lacks.
-pub fn postgres(tables: &[Table], plan: &PostgresPlan, key: &Key) -> String {
+pub(crate) fn postgres(tables: &[Table], plan: &PostgresPlan, key: &Key) -> String {
     let index = Tables::new(tables);
     let roots = roots(tables, &index, plan);
     // By the name that the section has, in the order of the catalog.
@@ -183,7 +183,7 @@ fn toml_key(name: &str) -> String {
 }
 
 /// The sections that the collections lack, as far as a sample of documents shows it.
-pub fn mongodb(coverage: &Coverage) -> String {
+pub(crate) fn mongodb(coverage: &Coverage) -> String {
     let mut sections: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for entry in lacking(coverage, StoreKind::Mongodb) {
         let paths = sections.entry(&entry.place).or_default();
@@ -207,7 +207,7 @@ pub fn mongodb(coverage: &Coverage) -> String {
 }
 
 /// The sections that the keys lack, as far as a sample of them shows it.
-pub fn redis(coverage: &Coverage) -> String {
+pub(crate) fn redis(coverage: &Coverage) -> String {
     let mut sections: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for entry in lacking(coverage, StoreKind::Redis) {
         let kind = entry.item.split(' ').next().unwrap_or_default();

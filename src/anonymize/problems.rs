@@ -22,7 +22,7 @@ impl Problems {
         }
     }
 
-    /// Takes an error.
+    /// Takes an error, to be told with the others.
     pub(crate) fn add(&mut self, error: Error) {
         self.0.push(error);
     }

@@ -207,18 +207,18 @@ impl fmt::Debug for Keyed {
 
 /// Draws choices from a digest, always the same ones in the same order (SplitMix64).
 #[derive(Debug, Clone)]
-pub struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
     /// Starts from the first eight bytes; the rest is left to [`suffix`].
-    pub fn new(digest: &Digest) -> Self {
+    pub(crate) fn new(digest: &Digest) -> Self {
         let mut head = [0u8; 8];
         head.copy_from_slice(&digest[..8]);
         Self(u64::from_le_bytes(head))
     }
 
     /// The next 64 bits.
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -227,28 +227,28 @@ impl Draw {
     }
 
     /// A number below `limit`; 0 where `limit` is 0.
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(limit)) >> 64) as u64
     }
 
     /// One of `words`; empty where there are none.
-    pub fn pick<'a, W: AsRef<str>>(&mut self, words: &'a [W]) -> &'a str {
+    pub(crate) fn pick<'a, W: AsRef<str>>(&mut self, words: &'a [W]) -> &'a str {
         let index = self.below(words.len() as u64) as usize;
         words.get(index).map(W::as_ref).unwrap_or_default()
     }
 
     /// A fraction in -1..1.
-    pub fn fraction(&mut self) -> f64 {
+    pub(crate) fn fraction(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 }
 
 /// How many characters [`suffix`] writes.
-pub const SUFFIX_CHARS: usize = 16;
+pub(crate) const SUFFIX_CHARS: usize = 16;
 
 /// Writes 80 bits of the digest that [`Draw`] does not use as 16 lower-case base32 characters:
 /// with a billion values the chance of one collision is below one in a million.
-pub fn suffix(digest: &Digest, out: &mut Vec<u8>) {
+pub(crate) fn suffix(digest: &Digest, out: &mut Vec<u8>) {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     for group in digest[16..26].chunks_exact(5) {
         let mut bits = group.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
@@ -262,7 +262,7 @@ pub fn suffix(digest: &Digest, out: &mut Vec<u8>) {
 }
 
 /// Writes bytes as lower-case hex.
-pub fn hex(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
         out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);

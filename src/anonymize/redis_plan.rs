@@ -8,7 +8,7 @@ use crate::pipeline::transform::KeyKind;
 use crate::terms::StoreKind;
 
 /// The place under which functions are told.
-pub const FUNCTIONS: &str = ":functions";
+pub(crate) const FUNCTIONS: &str = ":functions";
 
 /// The rules of a Redis index.
 pub struct RedisPlan {
@@ -71,7 +71,7 @@ pub(super) enum Name {
 }
 
 /// The word that rules use for a kind of value.
-pub fn kind_word(kind: KeyKind) -> &'static str {
+pub(crate) fn kind_word(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::String => "string",
         KeyKind::List => "list",
@@ -83,7 +83,7 @@ pub fn kind_word(kind: KeyKind) -> &'static str {
 }
 
 /// The entry for functions that the rules leave out.
-pub fn functions_left_out() -> Entry {
+pub(crate) fn functions_left_out() -> Entry {
     Entry {
         store: StoreKind::Redis,
         place: FUNCTIONS.to_owned(),

@@ -16,7 +16,7 @@ use crate::error::{Error, OrFail, Result};
 use crate::terms::StoreKind;
 
 /// The file's name in the rules folder.
-pub const FILE: &str = "reviewed.toml";
+pub(crate) const FILE: &str = "reviewed.toml";
 
 const HEAD: &str = "# The places that stars were reviewed for: `pfdata rules review ENV` writes the \
                     list of ENV.\n";
@@ -86,7 +86,7 @@ fn places(body: &DeTable<'_>) -> Option<BTreeSet<String>> {
 }
 
 /// The text of the file; empty where it is missing.
-pub fn text(folder: &Path) -> Result<String> {
+pub(crate) fn text(folder: &Path) -> Result<String> {
     let path = folder.join(FILE);
     match fs::read_to_string(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -95,7 +95,7 @@ pub fn text(folder: &Path) -> Result<String> {
 }
 
 /// The places that a star keeps.
-pub fn starred(coverage: &Coverage) -> BTreeSet<String> {
+pub(crate) fn starred(coverage: &Coverage) -> BTreeSet<String> {
     coverage.entries.iter().filter(|entry| entry.starred).map(place).collect()
 }
 
@@ -117,7 +117,11 @@ pub(crate) fn place(entry: &Entry) -> String {
 }
 
 /// The file with the list of one environment written anew; all else stays as it stands.
-pub fn rewritten(text: &str, environment: &str, places: &BTreeSet<String>) -> Result<String> {
+pub(crate) fn rewritten(
+    text: &str,
+    environment: &str,
+    places: &BTreeSet<String>,
+) -> Result<String> {
     Reviewed::parse(text)?;
     let header = format!("[reviewed.{environment}]");
     let mut list = format!("{header}\nplaces = [\n");

@@ -82,6 +82,8 @@ pub enum Part {
 pub const SPELLINGS: u8 = 4;
 
 /// Clears the keys of a Redis keyspace, one after the other.
+///
+/// What becomes of names and values has to be said; the rest has a default that lets nothing pass.
 pub trait KeyTransform: Send {
     /// Decides on a key. Writes its new name to `name` unless the verdict is `Drop`.
     /// The elements that follow belong to this key.
@@ -110,31 +112,41 @@ pub trait KeyTransform: Send {
     /// [`SPELLINGS`]. False where there is none.
     fn variant(
         &mut self,
-        part: Part,
-        original: &[u8],
-        attempt: u8,
-        out: &mut Vec<u8>,
-    ) -> Result<bool>;
+        _part: Part,
+        _original: &[u8],
+        _attempt: u8,
+        _out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        Ok(false)
+    }
 
     /// Whether the fields of the current hash, or of each entry of the current stream, must all be
     /// told with [`ahead`](Self::ahead) before the first of them is decided on.
-    fn looks_ahead(&self) -> bool;
+    fn looks_ahead(&self) -> bool {
+        false
+    }
 
     /// Tells a field of the hash, or of the stream's entry, whose elements follow.
-    fn ahead(&mut self, field: &[u8], value: &[u8]);
+    fn ahead(&mut self, _field: &[u8], _value: &[u8]) {}
 
     /// An entry of the current stream begins.
-    fn entry(&mut self, id: [u8; 16]);
+    fn entry(&mut self, _id: [u8; 16]) {}
 
     /// Whether function libraries go on.
-    fn keeps_functions(&self) -> bool;
+    fn keeps_functions(&self) -> bool {
+        false
+    }
 
     /// Where the current key belongs, for messages: never its name.
-    fn place(&self) -> String;
+    fn place(&self) -> String {
+        "a key".to_owned()
+    }
 
     /// Whether elements of the current key can be dropped, so that their number is not known
     /// before the last one has been seen.
-    fn may_drop_elements(&self) -> bool;
+    fn may_drop_elements(&self) -> bool {
+        true
+    }
 
     /// The permit under which what comes out is cleared.
     fn permit(&self) -> &Permit;
@@ -165,18 +177,6 @@ impl KeyTransform for UnruledKeys {
     fn score(&mut self, _member: &[u8], score: f64) -> Result<f64> {
         Ok(score)
     }
-
-    fn variant(&mut self, _: Part, _: &[u8], _: u8, _: &mut Vec<u8>) -> Result<bool> {
-        Ok(false)
-    }
-
-    fn looks_ahead(&self) -> bool {
-        false
-    }
-
-    fn ahead(&mut self, _field: &[u8], _value: &[u8]) {}
-
-    fn entry(&mut self, _id: [u8; 16]) {}
 
     fn keeps_functions(&self) -> bool {
         true

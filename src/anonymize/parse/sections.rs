@@ -15,6 +15,16 @@ use crate::anonymize::rules::{
 use crate::error::{Error, Result};
 use crate::pipeline::transform::KeyKind;
 
+/// The types of Redis keys, as a section names them.
+const KEY_KINDS: [(&str, KeyKind); 6] = [
+    ("string", KeyKind::String),
+    ("list", KeyKind::List),
+    ("set", KeyKind::Set),
+    ("zset", KeyKind::SortedSet),
+    ("hash", KeyKind::Hash),
+    ("stream", KeyKind::Stream),
+];
+
 impl Source<'_> {
     pub(super) fn postgres(
         &self,
@@ -78,44 +88,16 @@ impl Source<'_> {
         let (mut action, mut names) = (None, None);
         for (key, offset, value) in entries(body) {
             let here = self.at(offset);
-            let kind = match key {
-                "action" => {
-                    action = Some(match self.string(value, "action")? {
-                        "keep" => RedisBody::Keep,
-                        "drop" => RedisBody::Drop,
-                        _ => return Err(Error::usage(format!("{here}: action is keep or drop"))),
-                    });
-                    continue;
+            match (key, KEY_KINDS.iter().find(|(name, _)| *name == key)) {
+                ("action", _) => action = Some(self.action(value, &here)?),
+                ("names", _) => names = self.note(self.names_spec(value)),
+                (_, Some((_, kind))) => types.push(self.of_type(key, *kind, value, here)?),
+                (_, None) => {
+                    let kinds = KEY_KINDS.iter().map(|(name, _)| *name);
+                    let known = ["action", "names"].into_iter().chain(kinds);
+                    return Err(unknown(&here, "key", key, known));
                 }
-                "names" => {
-                    names = self.note(self.names_spec(value));
-                    continue;
-                }
-                "string" => KeyKind::String,
-                "list" => KeyKind::List,
-                "set" => KeyKind::Set,
-                "zset" => KeyKind::SortedSet,
-                "hash" => KeyKind::Hash,
-                "stream" => KeyKind::Stream,
-                _ => {
-                    let known =
-                        ["action", "names", "string", "list", "set", "zset", "hash", "stream"];
-                    return Err(unknown(&here, "key", key, known.into_iter()));
-                }
-            };
-            let by_field = matches!(kind, KeyKind::Hash | KeyKind::Stream);
-            let rules = if by_field && value.get_ref().is_table() {
-                self.names(self.table(value, "fields")?, Place::Redis)
-            } else if by_field {
-                return Err(Error::usage(format!("{here}: `{key}` needs a table of fields"))
-                    .hint(format!("{key} = {{ \"*\" = … }} is every field")));
-            } else {
-                let rule = self.rule(value, Place::Redis)?;
-                self.fits_kind(&rule, kind, &here)?;
-                vec![NameRule { name: String::new(), rule, names: None, at: here.clone() }]
-            };
-            let score = self.score(value, kind)?;
-            types.push(TypeRules { kind, fields: rules, score, at: here });
+            }
         }
         let body = match action {
             Some(_) if !types.is_empty() => {
@@ -132,6 +114,37 @@ impl Source<'_> {
                 .hint("say action = \"keep\" or action = \"drop\""));
         }
         Ok(RedisSection { header: header.to_owned(), pattern, at, body, names })
+    }
+
+    fn action(&self, value: &Spanned<DeValue<'_>>, at: &Location) -> Result<RedisBody> {
+        match self.string(value, "action")? {
+            "keep" => Ok(RedisBody::Keep),
+            "drop" => Ok(RedisBody::Drop),
+            _ => Err(Error::usage(format!("{at}: action is keep or drop"))),
+        }
+    }
+
+    /// The rules for the keys of one type: one for each field, or one for all values.
+    fn of_type(
+        &self,
+        key: &str,
+        kind: KeyKind,
+        value: &Spanned<DeValue<'_>>,
+        at: Location,
+    ) -> Result<TypeRules> {
+        let by_field = matches!(kind, KeyKind::Hash | KeyKind::Stream);
+        let fields = if by_field && value.get_ref().is_table() {
+            self.names(self.table(value, "fields")?, Place::Redis)
+        } else if by_field {
+            return Err(Error::usage(format!("{at}: `{key}` needs a table of fields"))
+                .hint(format!("{key} = {{ \"*\" = … }} is every field")));
+        } else {
+            let rule = self.rule(value, Place::Redis)?;
+            self.fits_kind(&rule, kind, &at)?;
+            vec![NameRule { name: String::new(), rule, names: None, at: at.clone() }]
+        };
+        let score = self.score(value, kind)?;
+        Ok(TypeRules { kind, fields, score, at })
     }
 
     /// What a rule for sorted sets says of the scores.

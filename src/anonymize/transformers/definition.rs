@@ -3,41 +3,43 @@
 
 use std::collections::BTreeMap;
 
-pub use crate::anonymize::forms::Form;
+pub(crate) use crate::anonymize::forms::Form;
 use crate::anonymize::pseudonym::Digest;
 
 /// A transformer as rules and users know it.
-pub struct Definition {
+pub(crate) struct Definition {
     /// The name that rules use.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Other names, each with the argument it stands for.
-    pub aliases: &'static [(&'static str, (&'static str, &'static str))],
+    pub(crate) aliases: &'static [(&'static str, (&'static str, &'static str))],
     /// One line: what it makes.
-    pub summary: &'static str,
+    pub(crate) summary: &'static str,
     /// What of the original survives: type, length, uniqueness, order, format.
-    pub preserves: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "told of no transformer yet"))]
+    pub(crate) preserves: &'static str,
     /// The types of places it fits.
-    pub accepts: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "told of no transformer yet"))]
+    pub(crate) accepts: &'static str,
     /// What a rule may say beside `use`, `link`, `unique` and `on_error`.
-    pub parameters: &'static [Parameter],
+    pub(crate) parameters: &'static [Parameter],
     /// A line as it stands in a rule file.
-    pub example: &'static str,
+    pub(crate) example: &'static str,
     /// What it does to its place, and what makes the new values if it makes any.
-    pub effect: Effect,
+    pub(crate) effect: Effect,
     /// Whether its values depend on the key, so that a `link` means something.
-    pub keyed: bool,
+    pub(crate) keyed: bool,
     /// What its values are drawn from.
-    pub draws: Draws,
+    pub(crate) draws: Draws,
     /// Whether different originals stay different.
-    pub unique: Uniqueness,
+    pub(crate) unique: Uniqueness,
 }
 
 /// Checks the arguments of a rule; the error says what is wrong with them.
-pub type Build = fn(&Arguments<'_>) -> Result<Box<dyn Transformer>, String>;
+pub(crate) type Build = fn(&Arguments<'_>) -> Result<Box<dyn Transformer>, String>;
 
 /// What a keyed transformer draws its values from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Draws {
+pub(crate) enum Draws {
     /// The original: equal ones give equal values.
     Original,
     /// The record that holds it, and nothing of the original: with few outputs, equal values for
@@ -49,7 +51,7 @@ pub enum Draws {
 
 /// Whether different originals give different values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uniqueness {
+pub(crate) enum Uniqueness {
     /// Always.
     Always,
     /// Where a rule says `unique = true`.
@@ -60,7 +62,7 @@ pub enum Uniqueness {
 
 impl Uniqueness {
     /// The word that `rules list` shows.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Always => "always",
             Self::OnRequest => "with unique = true",
@@ -71,20 +73,20 @@ impl Uniqueness {
 
 /// An argument of a transformer.
 #[derive(Debug, Clone, Copy)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     /// The key in a rule.
-    pub name: &'static str,
-    /// What it may be.
-    pub kind: ParameterKind,
+    pub(crate) name: &'static str,
+    /// What a rule may give for it; anything else is refused with this word.
+    pub(crate) kind: ParameterKind,
     /// What it is when it is not given; empty where it must be.
-    pub default: &'static str,
-    /// One line.
-    pub summary: &'static str,
+    pub(crate) default: &'static str,
+    /// One line: what it changes.
+    pub(crate) summary: &'static str,
 }
 
 /// What an argument may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParameterKind {
+pub(crate) enum ParameterKind {
     /// A string.
     Text,
     /// A whole number.
@@ -101,7 +103,7 @@ pub enum ParameterKind {
 
 impl ParameterKind {
     /// The word for messages.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Text => "a string",
             Self::Integer => "a whole number",
@@ -115,22 +117,22 @@ impl ParameterKind {
 
 impl Definition {
     /// Whether a value passes as it is.
-    pub fn keeps(&self) -> bool {
+    pub(crate) fn keeps(&self) -> bool {
         matches!(self.effect, Effect::Keep)
     }
 
     /// Whether every value becomes null.
-    pub fn nulls(&self) -> bool {
+    pub(crate) fn nulls(&self) -> bool {
         matches!(self.effect, Effect::Null)
     }
 
     /// Whether a value goes.
-    pub fn drops(&self) -> bool {
+    pub(crate) fn drops(&self) -> bool {
         matches!(self.effect, Effect::Drop)
     }
 
     /// What makes its values; nothing where it makes none.
-    pub fn build(&self) -> Option<Build> {
+    pub(crate) fn build(&self) -> Option<Build> {
         match self.effect {
             Effect::Whole(build) | Effect::Leaf(build) => Some(build),
             Effect::Keep | Effect::Null | Effect::Drop => None,
@@ -138,7 +140,7 @@ impl Definition {
     }
 
     /// What a rule without `by` gives away, in a sentence that begins with the rule.
-    pub fn warning(&self) -> Option<&'static str> {
+    pub(crate) fn warning(&self) -> Option<&'static str> {
         if self.draws != Draws::Shift {
             return None;
         }
@@ -157,7 +159,7 @@ impl Definition {
 
 /// A value of a rule file.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Literal {
+pub(crate) enum Literal {
     /// A string.
     Text(String),
     /// A whole number.
@@ -172,29 +174,29 @@ pub enum Literal {
 
 /// The arguments of one rule.
 #[derive(Debug)]
-pub struct Arguments<'a> {
+pub(crate) struct Arguments<'a> {
     /// What the rule says, already checked against the parameters of the definition.
-    pub literals: &'a BTreeMap<String, Literal>,
+    pub(crate) literals: &'a BTreeMap<String, Literal>,
     /// Whether different originals must stay different.
-    pub unique: bool,
+    pub(crate) unique: bool,
     /// The most characters that the place holds, where the transformer may adapt to it.
-    pub room: Option<usize>,
+    pub(crate) room: Option<usize>,
 }
 
 /// One value to be replaced.
 #[derive(Debug)]
-pub struct Value<'a> {
+pub(crate) struct Value<'a> {
     /// The original, neither null nor empty.
-    pub text: &'a str,
+    pub(crate) text: &'a str,
     /// What kind of value it is, and the new one must be.
-    pub form: Form,
+    pub(crate) form: Form,
     /// The keyed bits of the normalized original; zero for transformers that are not keyed.
-    pub digest: &'a Digest,
+    pub(crate) digest: &'a Digest,
 }
 
 /// What was written: the type matters where a place can hold any (JSON, BSON).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrote {
+pub(crate) enum Wrote {
     /// A value of the form that was there.
     Same,
     /// Characters.
@@ -209,11 +211,11 @@ pub enum Wrote {
 
 /// A value that a transformer cannot handle: why, never what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mismatch(pub &'static str);
+pub(crate) struct Mismatch(pub &'static str);
 
 /// What a transformer does to its place.
 #[derive(Debug, Clone, Copy)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Nothing.
     Keep,
     /// Makes it null.
@@ -228,15 +230,15 @@ pub enum Effect {
 
 /// How long what a transformer writes can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
+pub(crate) enum Length {
     /// As many characters as the original, or fewer.
     Same,
     /// At most so many characters.
     AtMost(usize),
 }
 
-/// Makes new values.
-pub trait Transformer: Send + Sync {
+/// Makes the new values of one place; shared by all workers, so it keeps nothing of what it saw.
+pub(crate) trait Transformer: Send + Sync {
     /// Whether a value of this form can be replaced by one of the same form.
     fn accepts(&self, form: Form) -> bool;
 

@@ -1,6 +1,6 @@
 //! The transformers: one file each, all of the same shape.
 //!
-//! A file holds a [`Definition`] (what `rules list` shows and what a rule may say) whose [`Build`]
+//! A file holds a [`Definition`] (what `rules list` shows and what a rule may say) whose [`Build`](definition::Build)
 //! checks the arguments of a rule and gives a [`Transformer`]. A transformer knows no store: it
 //! gets the text of one scalar, the [`Form`] it stands in, and the digest of the normalized
 //! value, and writes the text of the new one. It never sees a null or an empty value. One that
@@ -32,9 +32,9 @@ mod url;
 mod username;
 mod uuid;
 
-pub use definition::{
-    Arguments, Build, Definition, Draws, Effect, Length, Literal, Mismatch, Parameter,
-    ParameterKind, Transformer, Uniqueness, Value, Wrote,
+pub(crate) use definition::{
+    Arguments, Definition, Draws, Effect, Length, Literal, Mismatch, ParameterKind, Transformer,
+    Uniqueness, Value, Wrote,
 };
 
 /// Every definition, in the order in which they are listed.
@@ -65,12 +65,14 @@ pub(crate) static ALL: [Definition; 23] = [
 ];
 
 /// Every transformer, in the order in which they are listed.
-pub fn list() -> &'static [Definition] {
+pub(crate) fn list() -> &'static [Definition] {
     &ALL
 }
 
 /// The definition of a name or alias, and the argument that an alias stands for.
-pub fn find(name: &str) -> Option<(&'static Definition, Option<(&'static str, &'static str)>)> {
+pub(crate) fn find(
+    name: &str,
+) -> Option<(&'static Definition, Option<(&'static str, &'static str)>)> {
     ALL.iter().find_map(|definition| {
         if definition.name == name {
             return Some((definition, None));
@@ -81,7 +83,7 @@ pub fn find(name: &str) -> Option<(&'static Definition, Option<(&'static str, &'
 }
 
 /// Every name and alias, for suggestions.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|definition| {
         std::iter::once(definition.name).chain(definition.aliases.iter().map(|alias| alias.0))
     })

@@ -72,27 +72,7 @@ impl KeyTransform for Reverse {
         Ok(-score)
     }
 
-    fn variant(&mut self, _: Part, _: &[u8], _: u8, _: &mut Vec<u8>) -> Result<bool> {
-        Ok(false)
-    }
-
-    fn looks_ahead(&self) -> bool {
-        false
-    }
-
-    fn ahead(&mut self, _field: &[u8], _value: &[u8]) {}
-
-    fn entry(&mut self, _id: [u8; 16]) {}
-
     fn keeps_functions(&self) -> bool {
-        true
-    }
-
-    fn place(&self) -> String {
-        "a test".to_owned()
-    }
-
-    fn may_drop_elements(&self) -> bool {
         true
     }
 
@@ -128,24 +108,8 @@ impl KeyTransform for Same {
         Ok(score)
     }
 
-    fn variant(&mut self, _: Part, _: &[u8], _: u8, _: &mut Vec<u8>) -> Result<bool> {
-        Ok(false)
-    }
-
-    fn looks_ahead(&self) -> bool {
-        false
-    }
-
-    fn ahead(&mut self, _field: &[u8], _value: &[u8]) {}
-
-    fn entry(&mut self, _id: [u8; 16]) {}
-
     fn keeps_functions(&self) -> bool {
         true
-    }
-
-    fn place(&self) -> String {
-        "a test".to_owned()
     }
 
     fn may_drop_elements(&self) -> bool {
