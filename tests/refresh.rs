@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::World;
+use common::{World, index};
 
 #[test]
 fn a_refresh_brings_every_row_and_no_original_address() {
@@ -22,9 +22,9 @@ fn a_refresh_brings_every_row_and_no_original_address() {
     let nested = world.sql("dev", "SELECT about #>> '{contact,email}' FROM people WHERE id = 7");
     assert_eq!(nested, email);
     assert_eq!(world.sql("dev", "SELECT mails[1] FROM people WHERE id = 7"), email);
-    assert_eq!(world.redis(4, &format!("HGET user:{email}:profile visits\n")), "7");
-    assert_eq!(world.redis(4, &format!("HGET user:{email}:profile email\n")), email);
-    assert!(world.redis(4, "GET cart:7\n").contains(&email));
+    assert_eq!(world.redis(index::DEV, &format!("HGET user:{email}:profile visits\n")), "7");
+    assert_eq!(world.redis(index::DEV, &format!("HGET user:{email}:profile email\n")), email);
+    assert!(world.redis(index::DEV, "GET cart:7\n").contains(&email));
     assert!(
         after.contains(&format!("\"_id\": Int64(7), \"email\": String(\"{email}\")")),
         "{email}"
@@ -33,10 +33,10 @@ fn a_refresh_brings_every_row_and_no_original_address() {
 
     // What was there before is kept and comes back.
     assert_eq!(said["previous_kept"], true);
-    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    world.rollback().expect(0);
     assert_eq!(world.contents("dev"), before);
     // And the rollback can be rolled back.
-    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    world.rollback().expect(0);
     assert_eq!(world.contents("dev"), after);
 }
 
@@ -44,24 +44,15 @@ fn a_refresh_brings_every_row_and_no_original_address() {
 fn a_raw_snapshot_comes_back_into_production_as_it_was() {
     let world = World::new(200);
     let before = world.contents("prod");
-    let raw = world.pfdata(&["snapshot", "production", "--raw", "--json"]).expect(0).json();
+    let raw = world.snapshot_with(&["--raw"]);
     let id = raw["snapshot"].as_str().unwrap();
     assert_eq!(raw["clearance"], "raw");
     world.sql(
         "prod",
         "DELETE FROM people WHERE id % 2 = 0; ALTER TABLE people DROP COLUMN name CASCADE",
     );
-    world.redis(0, "FLUSHDB\nSET new 1\n");
-    let said = world.pfdata(&[
-        "restore",
-        id,
-        "--to",
-        "production",
-        "--confirm",
-        "production",
-        "--rollback-ready",
-    ]);
-    said.expect(0);
+    world.redis(index::PROD, "FLUSHDB\nSET new 1\n");
+    world.restore(id).into("production").rollback_ready().expect(0);
     assert_eq!(world.contents("prod"), before);
     assert_eq!(world.sql("prod", "SELECT count(*) FROM names"), "200", "the view is back");
     let next = world.sql(
@@ -129,7 +120,7 @@ fn seeds_come_on_top_and_by_hand() {
     world.snapshot();
     world.refresh().expect(0);
     assert_eq!(world.counts("dev"), (21, 21, 41));
-    world.redis(4, "DEL flag:dev\n");
+    world.redis(index::DEV, "DEL flag:dev\n");
     world.sql("dev", "DELETE FROM people WHERE email = 'dev@local'");
     world.pfdata(&["seed", "development", "base"]).expect(0);
     world.pfdata(&["seed", "development"]).expect(0);
@@ -145,30 +136,19 @@ fn seeds_come_on_top_and_by_hand() {
 fn keys_keep_the_time_they_had_left() {
     let world = World::new(5);
     let set = std::time::Instant::now();
-    world.redis(0, "SET cart:t1 '{\"email\":\"a@b.example\"}' EX 1000\nSET cart:t2 '{\"email\":\"a@b.example\"}' PX 3000\n");
-    let raw = world.pfdata(&["snapshot", "production", "--raw", "--json"]).expect(0).json();
+    world.redis(index::PROD, "SET cart:t1 '{\"email\":\"a@b.example\"}' EX 1000\nSET cart:t2 '{\"email\":\"a@b.example\"}' PX 3000\n");
+    let raw = world.raw_snapshot();
     world.snapshot();
     std::thread::sleep(std::time::Duration::from_secs(4));
     world.refresh().expect(0);
-    let left: i64 = world.redis(4, "TTL cart:t1\n").parse().unwrap();
+    let left: i64 = world.redis(index::DEV, "TTL cart:t1\n").parse().unwrap();
     let gone = || i64::try_from(set.elapsed().as_secs()).unwrap();
     // Of the time since then, the four seconds between snapshot and refresh do not count.
     assert!(left >= 1000 - gone() + 3, "a refresh gives the time that was left: {left}");
     // The moment of an RDB is told in whole seconds.
     assert!(left <= 1001, "{left}");
-    let id = raw["snapshot"].as_str().unwrap();
-    let said = world.pfdata(&[
-        "restore",
-        id,
-        "--to",
-        "production",
-        "--confirm",
-        "production",
-        "--rollback-ready",
-        "--json",
-    ]);
-    let said = said.expect(0).json();
-    let left: i64 = world.redis(0, "TTL cart:t1\n").parse().unwrap();
+    let said = world.restore(&raw).into("production").rollback_ready().json();
+    let left: i64 = world.redis(index::PROD, "TTL cart:t1\n").parse().unwrap();
     assert!((left - (1000 - gone())).abs() <= 2, "a restore keeps the moment: {left}");
     let redis =
         said["collections"].as_array().unwrap().iter().find(|one| one["store"] == "redis").unwrap();
@@ -182,32 +162,18 @@ fn a_partial_snapshot_is_found_by_its_id_only() {
     let rules = format!("{}\n[postgres.\"public.other\"]\nid = \"keep\"\n", common::RULES);
     std::fs::write(world.path("anonymizers/people.toml"), rules).unwrap();
     let whole = world.snapshot();
-    let said = world.pfdata(&[
-        "snapshot",
-        "production",
-        "--store",
-        "postgres",
-        "--only",
-        "public.people",
-        "--json",
-    ]);
-    let partial = said.expect(0).json();
+    let partial = world.snapshot_with(&["--store", "postgres", "--only", "public.people"]);
     let id = partial["snapshot"].as_str().unwrap();
     assert_eq!(partial["records"], 40);
     let latest = world.pfdata(&["show", "production@latest", "--json"]).expect(0).json();
     assert_eq!(latest["id"], whole.as_str());
-    world.pfdata(&["refresh", "development", "--from", id, "--confirm", "development"]).expect(2);
+    world.refresh_of("development").from(id).expect(2);
     // Loading it would drop the tables that it left out.
-    let load = |id: &str, store: &str| {
-        let confirm = ["--confirm", "development"];
-        let arguments = [&["refresh", "development", "--from", id, "--store", store][..], &confirm];
-        world.pfdata(&arguments.concat())
-    };
-    load(id, "postgres").expect(2);
+    world.refresh_of("development").from(id).store("postgres").expect(2);
     assert_eq!(world.counts("dev"), (3, 3, 6));
-    let said = world.pfdata(&["snapshot", "production", "--store", "redis", "--json"]);
-    let redis = said.expect(0).json();
-    load(redis["snapshot"].as_str().unwrap(), "redis").expect(0);
+    let redis = world.snapshot_with(&["--store", "redis"]);
+    let redis = redis["snapshot"].as_str().unwrap();
+    world.refresh_of("development").from(redis).store("redis").expect(0);
     assert_eq!(world.counts("dev"), (3, 3, 80));
 }
 
@@ -216,15 +182,13 @@ fn a_rollback_takes_the_last_load_back_and_no_other() {
     let world = World::new(30);
     world.snapshot();
     world.refresh().expect(0);
-    world.redis(0, "SET cart:999 '{\"email\":\"new@original.example\"}'\n");
+    world.redis(index::PROD, "SET cart:999 '{\"email\":\"new@original.example\"}'\n");
     world.snapshot();
-    let confirm = ["--confirm", "development"];
-    let redis = [&["refresh", "development", "--store", "redis"][..], &confirm].concat();
-    world.pfdata(&redis).expect(0);
+    world.refresh_of("development").store("redis").expect(0);
     assert_eq!(world.counts("dev"), (30, 30, 61));
-    world.pfdata(&["rollback", "development", "--confirm", "dev"]).expect(0);
+    world.rollback_of("development").confirmed_as("dev").expect(0);
     assert_eq!(world.counts("dev"), (30, 30, 60), "postgres and mongodb stay");
-    world.pfdata(&["rollback", "development", "--confirm", "dev"]).expect(0);
+    world.rollback_of("development").confirmed_as("dev").expect(0);
     assert_eq!(world.counts("dev"), (30, 30, 61));
 }
 
@@ -237,11 +201,11 @@ fn the_first_load_into_nothing_has_nothing_to_go_back_to() {
     assert_eq!(said["previous_kept"], false);
     assert_eq!(world.counts("dev"), (20, 20, 40));
     // The other two stores alone would be of another load than this one.
-    let said = world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(10);
+    let said = world.rollback().expect(10);
     assert!(said.stderr.contains("nothing is kept of postgres"), "{}", said.stderr);
     assert_eq!(world.counts("dev"), (20, 20, 40));
     world.refresh().expect(0);
-    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    world.rollback().expect(0);
     assert_eq!(world.counts("dev"), (20, 20, 40));
 }
 
@@ -251,11 +215,11 @@ fn a_load_that_is_refused_leaves_the_way_back() {
     world.snapshot();
     let before = world.contents("dev");
     world.refresh().expect(0);
-    world.redis(0, "CONFIG SET maxmemory 1gb\nCONFIG SET maxmemory-policy allkeys-lru\n");
+    world.redis(index::PROD, "CONFIG SET maxmemory 1gb\nCONFIG SET maxmemory-policy allkeys-lru\n");
     let said = world.refresh().expect(5);
     assert!(said.stderr.contains("evicts"), "{}", said.stderr);
-    world.redis(0, "CONFIG SET maxmemory 0\n");
-    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    world.redis(index::PROD, "CONFIG SET maxmemory 0\n");
+    world.rollback().expect(0);
     assert_eq!(world.contents("dev"), before);
 }
 
@@ -297,20 +261,9 @@ fn large_objects_of_any_size_come_back() {
     );
     let digest = "SELECT md5(lo_get(77000)), length(lo_get(77001))";
     let before = world.sql("prod", digest);
-    let raw = world.pfdata(&["snapshot", "production", "--raw", "--json"]).expect(0).json();
+    let raw = world.raw_snapshot();
     world.sql("prod", "SELECT lo_unlink(77000)");
-    let id = raw["snapshot"].as_str().unwrap();
-    let said = world.pfdata(&[
-        "restore",
-        id,
-        "--to",
-        "production",
-        "--confirm",
-        "production",
-        "--discard-target",
-        "production",
-    ]);
-    said.expect(0);
+    world.restore(&raw).into("production").discarding().expect(0);
     assert_eq!(world.sql("prod", digest), before);
     let uncovered = world.pfdata(&["snapshot", "production"]).expect(4);
     assert!(uncovered.stderr.contains("pg_largeobject"), "{}", uncovered.stderr);
@@ -323,15 +276,13 @@ fn an_index_is_emptied_with_a_snapshot_that_has_no_redis() {
         config["data"]["refresh"]["stores"] =
             serde_json::json!({ "postgres": "keep", "mongodb": "keep", "redis": "empty" });
     });
-    let said = world.pfdata(&["snapshot", "production", "--store", "postgres", "--json"]);
-    let said = said.expect(0).json();
-    let id = said["snapshot"].as_str().unwrap();
-    let refresh = ["refresh", "development", "--from", id, "--confirm", "development"];
-    world.pfdata(&[&refresh[..], &["--dry-run"]].concat()).expect(0);
+    let postgres = world.snapshot_with(&["--store", "postgres"]);
+    let refresh = || world.refresh_of("development").from(postgres["snapshot"].as_str().unwrap());
+    refresh().with(&["--dry-run"]).expect(0);
     assert_eq!(world.counts("dev"), (3, 3, 6));
-    world.pfdata(&refresh).expect(0);
+    refresh().expect(0);
     assert_eq!(world.counts("dev"), (3, 3, 0));
-    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(0);
+    world.rollback().expect(0);
     assert_eq!(world.counts("dev"), (3, 3, 6));
 }
 
@@ -349,7 +300,7 @@ fn a_redis_seed_that_fails_fails_the_refresh() {
     let said = world.refresh().expect(1);
     assert!(said.stderr.contains("10.redis") && said.stderr.contains("line 2"), "{}", said.stderr);
     assert_eq!(world.contents("dev"), before);
-    assert_eq!(world.redis(15, "DBSIZE\n"), "0", "nothing of it is left");
+    assert_eq!(world.redis(index::SPARE, "DBSIZE\n"), "0", "nothing of it is left");
     // By hand it is the live index that was changed in part.
     world.pfdata(&["seed", "development", "base"]).expect(3);
 }
@@ -369,7 +320,7 @@ fn names_of_groups_and_functions_do_not_pass_a_mask() {
     let streams = ["events:a", "events:b", "kept:a", "left:a"];
     for stream in streams {
         world.redis(
-            0,
+            index::PROD,
             &format!(
                 "XADD {stream} * email a@original.example\nXGROUP CREATE {stream} workers 0\n\
                  XREADGROUP GROUP workers annes-laptop COUNT 1 STREAMS {stream} >\n"
@@ -377,7 +328,7 @@ fn names_of_groups_and_functions_do_not_pass_a_mask() {
         );
     }
     world.redis(
-        0,
+        index::PROD,
         "FUNCTION LOAD REPLACE \"#!lua name=billing\\nredis.register_function('f', function() return 1 end)\"\n",
     );
     with("");
@@ -389,16 +340,16 @@ fn names_of_groups_and_functions_do_not_pass_a_mask() {
     assert!(shown.contains("1 function libraries were left out: billing"), "{shown}");
     world.refresh().expect(0);
     // The keys of the masked streams have other names now.
-    let groups = |stream: &str| world.redis(4, &format!("XINFO GROUPS {stream}\n"));
+    let groups = |stream: &str| world.redis(index::DEV, &format!("XINFO GROUPS {stream}\n"));
     assert!(groups("kept:a").contains("workers") && groups("left:a").contains("workers"));
-    let keys = world.redis(4, "KEYS events:*\n");
+    let keys = world.redis(index::DEV, "KEYS events:*\n");
     assert_eq!(keys.lines().count(), 2, "{keys}");
     for key in keys.lines() {
         assert!(key != "events:a" && key != "events:b", "{key}");
         let group = groups(key);
         assert!(group.contains("pending") && !group.contains("workers"), "{group}");
         let name = group.lines().nth(1).unwrap();
-        let consumers = world.redis(4, &format!("XINFO CONSUMERS {key} {name}\n"));
+        let consumers = world.redis(index::DEV, &format!("XINFO CONSUMERS {key} {name}\n"));
         assert!(
             consumers.contains("pending") && !consumers.contains("annes-laptop"),
             "{consumers}"

@@ -5,39 +5,26 @@ mod common;
 
 use std::fs;
 
-use common::World;
+use common::{World, index};
 use serde_json::json;
 
 #[test]
 fn real_data_never_enters_development() {
     let world = World::new(10);
-    let raw = world.pfdata(&["snapshot", "production", "--raw", "--json"]).expect(0).json();
-    let id = raw["snapshot"].as_str().unwrap();
+    let raw = world.raw_snapshot();
     let before = world.contents("dev");
-    for from in [id, "production/raw", "production@latest"] {
-        world
-            .pfdata(&["refresh", "development", "--from", from, "--confirm", "development"])
-            .expect(5);
-        let said = world.pfdata(&[
-            "restore",
-            id,
-            "--to",
-            "development",
-            "--confirm",
-            "development",
-            "--discard-target",
-            "development",
-        ]);
-        said.expect(5);
+    for from in [raw.as_str(), "production/raw", "production@latest"] {
+        world.refresh_of("development").from(from).expect(5);
+        world.restore(&raw).into("development").discarding().expect(5);
     }
     assert_eq!(world.contents("dev"), before);
-    world.pfdata(&["refresh", "development", "--confirm", "development"]).expect(10);
-    world.pfdata(&["refresh", "production", "--from", id, "--confirm", "production"]).expect(5);
+    world.refresh_of("development").expect(10);
+    world.refresh_of("production").from(&raw).expect(5);
     // Not even when the manifest lies about where it came from.
-    let manifest = world.snapshot_folder(id).join("manifest.json");
+    let manifest = world.snapshot_folder(&raw).join("manifest.json");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text.replace("\"set\": \"raw\"", "\"set\": \"anonymized\"")).unwrap();
-    world.pfdata(&["refresh", "development", "--from", id, "--confirm", "development"]).expect(5);
+    world.refresh_of("development").from(&raw).expect(5);
 }
 
 #[test]
@@ -75,11 +62,11 @@ fn what_no_rule_covers_stops_the_snapshot() {
         use mongodb::bson::doc;
         people.update_many(doc! {}, doc! { "$unset": { "contacts.0.phone": "" } }).await.unwrap();
     });
-    world.redis(0, "SET token:1 leaked\n");
+    world.redis(index::PROD, "SET token:1 leaked\n");
     refused("token");
-    world.redis(0, "DEL token:1\nLPUSH cart:1000 leaked\n");
+    world.redis(index::PROD, "DEL token:1\nLPUSH cart:1000 leaked\n");
     refused("list");
-    world.redis(0, "DEL cart:1000\n");
+    world.redis(index::PROD, "DEL cart:1000\n");
     world.snapshot();
 }
 
@@ -118,17 +105,17 @@ fn a_change_needs_its_confirmation() {
     let id = world.snapshot();
     let before = world.contents("dev");
     let started = std::time::Instant::now();
-    let said = world.pfdata(&["refresh", "development"]).expect(5);
+    let said = world.refresh_of("development").unconfirmed().expect(5);
     assert!(said.stderr.contains("--confirm development"), "{}", said.stderr);
     assert!(started.elapsed().as_secs() < 5, "never a wait");
-    world.pfdata(&["refresh", "development", "--confirm", "staging"]).expect(5);
-    world.pfdata(&["restore", &id, "--to", "development"]).expect(5);
-    world.pfdata(&["restore", &id, "--to", "production", "--confirm", "production"]).expect(5);
-    world.pfdata(&["refresh", "development", "--yes"]).expect(2);
-    world.pfdata(&["rollback", "development", "--confirm", "development"]).expect(10);
+    world.refresh_of("development").confirmed_as("staging").expect(5);
+    world.restore(&id).into("development").unconfirmed().expect(5);
+    world.restore(&id).into("production").expect(5);
+    world.refresh_of("development").unconfirmed().with(&["--yes"]).expect(2);
+    world.rollback().expect(10);
     assert_eq!(world.contents("dev"), before);
     let files = world.files("backups");
-    let plan = world.pfdata(&["refresh", "development", "--dry-run"]).expect(0);
+    let plan = world.refresh_of("development").dry_run().expect(0);
     assert!(plan.stdout.contains("swap") && plan.stdout.contains(&id), "{}", plan.stdout);
     world.pfdata(&["snapshot", "production", "-n"]).expect(0);
     assert_eq!(world.files("backups"), files, "a dry run touches nothing");
@@ -166,7 +153,7 @@ fn two_environments_never_share_a_store() {
     // Nor when production is not configured here, and only its snapshot tells.
     fs::remove_file(world.path("config/production.json")).unwrap();
     let id = world.listed()[0]["snapshot"].as_str().unwrap().to_owned();
-    world.pfdata(&["refresh", "development", "--from", &id, "--confirm", "development"]).expect(5);
+    world.refresh_of("development").from(&id).expect(5);
     world.pfdata(&["snapshot", "development"]).expect(5);
     assert_eq!(world.listed().len(), 2);
     assert_eq!(world.counts("prod"), (5, 5, 10));
@@ -185,8 +172,7 @@ fn an_older_snapshot_is_never_taken_for_the_newest_one() {
     let said = world.refresh().expect(1);
     assert!(said.stderr.contains(&newer) && said.stderr.contains(&older), "{}", said.stderr);
     assert_eq!(world.contents("dev"), before);
-    let said = ["refresh", "development", "--from", &older, "--confirm", "development"];
-    world.pfdata(&said).expect(0);
+    world.refresh_of("development").from(&older).expect(0);
     // One that is older than what is taken stands in nobody's way.
     next_second();
     world.snapshot();
@@ -234,9 +220,9 @@ fn unreachable_stores_are_exit_12_and_tell_no_secret() {
         "locked_out",
     );
     with(&["redis", "port"], json!(1), "redis");
-    world.redis(0, "CONFIG SET requirepass right\n");
+    world.redis(index::PROD, "CONFIG SET requirepass right\n");
     with(&["redis", "password"], json!(secret), "redis");
-    world.redis(0, "AUTH right\nCONFIG SET requirepass \"\"\n");
+    world.redis(index::PROD, "AUTH right\nCONFIG SET requirepass \"\"\n");
     with(
         &["mongodb"],
         json!({ "host": "127.0.0.1", "port": 1, "database": "x", "connectionTimeout": 2000 }),
@@ -350,7 +336,7 @@ fn another_spelling_of_a_host_is_the_same_store() {
     assert!(said.stderr.contains("staging"), "{}", said.stderr);
     staging["database"]["postgres"]["url"] = "${NOT_SET_HERE}".into();
     world.write_json("config/staging.json", &staging);
-    let said = world.pfdata(&["refresh", "development", "--dry-run"]).expect(0);
+    let said = world.refresh_of("development").dry_run().expect(0);
     assert!(said.stdout.contains("not known"), "{}", said.stdout);
 }
 
@@ -362,14 +348,13 @@ fn stores_masked_with_two_keys_never_meet() {
     // Its own unruled snapshot is masked still.
     let own = world.pfdata(&["snapshot", "development", "--json"]).expect(0).json();
     let own = own["snapshot"].as_str().unwrap().to_owned();
-    world.pfdata(&["restore", &own, "--to", "development", "--confirm", "development"]).expect(0);
+    world.restore(&own).into("development").expect(0);
     world.edit_json("config/default.json", |config| {
         config["data"]["anonymize"]["key"] = common::OTHER_KEY.into();
     });
     world.snapshot();
-    let said =
-        world.pfdata(&["refresh", "development", "--store", "redis", "--confirm", "development"]);
-    assert!(said.expect(5).stderr.contains("another key"));
+    let said = world.refresh_of("development").store("redis").expect(5);
+    assert!(said.stderr.contains("another key"));
     world.refresh().expect(0);
 }
 

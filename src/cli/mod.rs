@@ -37,7 +37,7 @@ use crate::output::{Color, Printer};
 const EXAMPLES: &str = "Examples:
   pfdata snapshot production                  an anonymized snapshot of production
   pfdata refresh development --dry-run        what a refresh would do
-  pfdata refresh development                  replace development with the newest anonymized snapshot
+  pfdata refresh development                  replace development with masked production data
   pfdata rollback development                 take that back
   pfdata status                               every environment at a glance";
 

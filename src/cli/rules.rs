@@ -75,8 +75,10 @@ enum Command {
     /// Propose rules from names, types and sampled values (not built yet)
     #[command(hide = true)]
     Scan {
+        /// The environment
         #[arg(value_name = "ENV")]
         _environment: Option<String>,
+        /// The file to write them to
         #[arg(short = 'o', value_name = "FILE")]
         _out: Option<PathBuf>,
     },

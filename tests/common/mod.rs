@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "each test file uses what it needs")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails so")]
 
+mod words;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use mongodb::bson::{Document, doc};
 use serde_json::{Value, json};
+
+#[allow(unused_imports, reason = "each test file uses what it needs")]
+pub use words::{Change, index};
 
 /// The key of production, as `openssl rand -base64 32` makes them.
 pub const KEY: &str = "kX2vB9qTzR4mWcL7sHdJ0yNfPgUa6eOi1KbV8xQwZtE=";
@@ -102,11 +107,11 @@ impl World {
         );
         self.write_json(
             "config/production.json",
-            &json!({ "database": stores("prod", 0), "data": { "class": "live", "protected": true } }),
+            &json!({ "database": stores("prod", index::PROD), "data": { "class": "live", "protected": true } }),
         );
         self.write_json(
             "config/development.json",
-            &json!({ "database": stores("dev", 4), "data": {
+            &json!({ "database": stores("dev", index::DEV), "data": {
                 "class": "synthetic",
                 "refresh": { "from": "production/anonymized", "migrate": false },
             }}),
@@ -143,7 +148,7 @@ impl World {
             collection.drop().await.unwrap();
             collection.insert_many(documents).await.unwrap();
         });
-        let db = if part == "prod" { 0 } else { 4 };
+        let db = index::of(part);
         self.redis(db, "FLUSHDB\n");
         let mut commands = String::new();
         for n in first + 1..=first + people {
@@ -279,7 +284,7 @@ impl World {
                 .await
                 .unwrap()
         });
-        let db = if part == "prod" { 0 } else { 4 };
+        let db = index::of(part);
         let keys = self.redis(db, "KEYS *\n");
         let mut keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
         keys.sort_unstable();
@@ -294,7 +299,7 @@ impl World {
     /// Rows, documents and keys of `prod` or `dev`.
     pub fn counts(&self, part: &str) -> (u64, u64, u64) {
         let collection = self.collection(part, "people");
-        let db = if part == "prod" { 0 } else { 4 };
+        let db = index::of(part);
         (
             self.sql(part, "SELECT count(*) FROM people").parse().unwrap(),
             self.wait(async { collection.count_documents(doc! {}).await.unwrap() }),
