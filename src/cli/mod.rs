@@ -25,6 +25,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use app::{App, Outcome};
 
+use crate::config::Answers;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::hardening;
 use crate::job::Run;
@@ -156,7 +157,12 @@ pub fn main() -> ExitCode {
         LogFormatArg::Json => LogFormat::Json,
     };
     logging::start(format, globals.verbose, printer.color);
-    let app = App { printer, config_dir: globals.config_dir.clone(), run: Run::default() };
+    let app = App {
+        printer,
+        config_dir: globals.config_dir.clone(),
+        run: Run::default(),
+        answers: Answers::default(),
+    };
     let code = match hardened.and_then(|()| run(&app, cli.command)) {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::Findings) => Kind::Findings.exit_code(),

@@ -48,7 +48,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if let Some(name) = arguments.confirm.filter(|name| *name != environment.name) {
         return Err(Error::refused(format!("--confirm names `{name}`")));
     }
-    let mut plan = seed::plan(environment, &arguments.profiles)?;
+    let mut plan = seed::plan(environment, &arguments.profiles).await?;
     let stores = plan.stores();
     plan.view.remarks.extend(guard::configured_apart(&config, &plan.environment, &stores).await?);
     app.printer.plan(&plan.view, arguments.dry_run)?;

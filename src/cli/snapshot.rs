@@ -62,7 +62,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (config, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;
-    let mut plan = snapshot::plan(environment, request(arguments)?)?;
+    let mut plan = snapshot::plan(environment, request(arguments)?).await?;
     // What is read from a live environment is handled as live data, whoever else points there.
     if plan.environment.class != Class::Live {
         let unknown = guard::configured_apart(&config, &plan.environment, &plan.stores).await?;

@@ -62,6 +62,7 @@ async fn of_store(
     store: StoreKind,
     as_target: bool,
 ) -> Result<Vec<Finding>> {
+    super::resolve(environment, &[store]).await?;
     let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
     Ok(match store {
         StoreKind::Postgres => {

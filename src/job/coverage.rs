@@ -126,6 +126,7 @@ async fn check_postgres(
     rules: &RuleSet,
     key: &Key,
 ) -> Result<(Coverage, String)> {
+    super::resolve(environment, &[StoreKind::Postgres]).await?;
     let endpoint = environment.postgres()?.ok_or_else(|| no_store(StoreKind::Postgres))?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
@@ -138,6 +139,7 @@ async fn check_mongodb(
     rules: &RuleSet,
     key: &Key,
 ) -> Result<(Coverage, BTreeSet<String>)> {
+    super::resolve(environment, &[StoreKind::Mongodb]).await?;
     let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
     let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
@@ -221,6 +223,7 @@ async fn sample(
 }
 
 async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
+    super::resolve(environment, &[StoreKind::Redis]).await?;
     let endpoint = environment.redis()?.ok_or_else(|| no_store(StoreKind::Redis))?;
     let plan = rules.redis(key)?;
     let mut coverage = plan.coverage();
@@ -275,6 +278,7 @@ async fn preview_postgres(
     wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
+    super::resolve(environment, &[StoreKind::Postgres]).await?;
     let endpoint = environment.postgres()?.ok_or_else(|| no_store(StoreKind::Postgres))?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
@@ -312,6 +316,7 @@ async fn preview_mongodb(
     wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
+    super::resolve(environment, &[StoreKind::Mongodb]).await?;
     let endpoint = environment.mongodb()?.ok_or_else(|| no_store(StoreKind::Mongodb))?;
     let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();

@@ -235,7 +235,7 @@ pub(super) async fn backup(
         within: Some(format!("{}-backup", journal.job())),
         ..snapshot::Request::default()
     };
-    let backup = snapshot::plan(environment.clone(), request)?;
+    let backup = snapshot::plan(environment.clone(), request).await?;
     let taken = snapshot::execute(backup, &run.progress)
         .await
         .map_err(|error| error.context("the target could not be backed up first"))?;

@@ -10,9 +10,9 @@ use super::request::fingerprint;
 use crate::config::endpoint::{MongoEndpoint, PostgresEndpoint, RedisEndpoint};
 use crate::config::{Config, Environment};
 use crate::error::{Error, Result};
-use crate::job::classes;
 use crate::job::history::{How, holds};
 use crate::job::repositories::{self, Shelf};
+use crate::job::{self, classes};
 use crate::policy::Class;
 use crate::repository::Stored;
 use crate::repository::manifest::Manifest;
@@ -191,6 +191,7 @@ pub async fn configured_apart(
     environment: &Environment,
     stores: &[StoreKind],
 ) -> Result<Vec<String>> {
+    job::resolve(environment, stores).await?;
     let mut unknown = Vec::new();
     for name in config.environments().into_iter().filter(|name| *name != environment.name) {
         let other = config.stores_of(&name)?;
@@ -204,8 +205,11 @@ pub async fn configured_apart(
             else {
                 continue;
             };
-            let theirs = place(*store, || other.postgres(), || other.redis(), || other.mongodb());
-            match theirs {
+            let (store, other) = (*store, other.clone());
+            let theirs = job::blocking(move || {
+                place(store, || other.postgres(), || other.redis(), || other.mongodb())
+            });
+            match theirs.await {
                 Ok(Some(theirs)) if mine.overlaps(&theirs).await => {
                     return Err(Error::refused(format!(
                         "{store} of `{}` is configured as that of `{name}` too: {}:{}/{}",
@@ -250,6 +254,7 @@ fn place(
 
 /// What makes a store of an environment this one and no other, as the store itself says.
 pub async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
+    job::resolve(environment, &[store]).await?;
     let missing = || Error::usage(format!("`{}` has no {store}", environment.name));
     match store {
         StoreKind::Postgres => {
