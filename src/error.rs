@@ -67,12 +67,12 @@ impl Kind {
 }
 
 /// A failure: its kind, its message, the causes below it and a hint.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error {
     inner: Box<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     kind: Kind,
     message: String,

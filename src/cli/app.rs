@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::config::{Config, Environment};
+use crate::config::{Answers, Config, Environment};
 use crate::error::{Error, Result};
 use crate::job::Run;
 use crate::job::confirmed::{Checked, Confirmed, Guarded};
@@ -27,12 +27,14 @@ pub(super) struct App {
     pub(super) printer: Printer,
     pub(super) config_dir: PathBuf,
     pub(super) run: Run,
+    /// What the commands of the configuration have answered.
+    pub(super) answers: Answers,
 }
 
 impl App {
     /// The configuration, with overrides for the environment acted on.
     pub(super) fn config(&self, target: Option<&str>) -> Result<Config> {
-        Config::load(&self.config_dir, target)
+        Config::load_asking(&self.config_dir, target, &self.answers)
     }
 
     /// The configuration and the environment acted on: the one named, else `PFDATA_ENV`, else
@@ -42,7 +44,7 @@ impl App {
         let name =
             named.map(str::to_owned).or(fallback).unwrap_or_else(|| "development".to_owned());
         let config = self.config(Some(&name))?;
-        let environment = config.environment(&name)?;
+        let environment = config.environment(&name)?.settled();
         if named.is_none() && environment.class == Class::Live {
             return Err(Error::refused(format!(
                 "`{}` is live and was not named",

@@ -26,6 +26,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use app::{App, Outcome};
 
+use crate::config::Answers;
 use crate::error::{Error, Kind, OrFail, Result};
 use crate::hardening;
 use crate::job::Run;
@@ -159,7 +160,12 @@ pub fn main() -> ExitCode {
         LogFormatArg::Json => LogFormat::Json,
     };
     logging::start(format, globals.verbose, printer.color);
-    let app = App { printer, config_dir: globals.config_dir.clone(), run: Run::default() };
+    let app = App {
+        printer,
+        config_dir: globals.config_dir.clone(),
+        run: Run::default(),
+        answers: Answers::default(),
+    };
     // What a panic says was told where it happened.
     let ran = catch_unwind(AssertUnwindSafe(|| hardened.and_then(|()| run(&app, cli.command))));
     let Ok(outcome) = ran else { return ExitCode::from(Kind::Failed.exit_code()) };

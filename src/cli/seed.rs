@@ -46,7 +46,7 @@ pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     if let Some(name) = arguments.confirm.filter(|name| *name != environment.name) {
         return Err(Error::refused(format!("--confirm names `{name}`")));
     }
-    let plan = seed::plan(environment, &arguments.profiles)?;
+    let plan = seed::plan(environment, &arguments.profiles).await?;
     let Some(plan) = app.decide(plan, arguments.dry_run, None).await? else {
         return Ok(Outcome::Done);
     };

@@ -59,7 +59,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(app: &App, arguments: Arguments) -> Result<Outcome> {
     let (_, environment) = app.environment(Some(&arguments.environment))?;
     let dry_run = arguments.dry_run;
-    let plan = snapshot::plan(environment, request(arguments)?)?;
+    let plan = snapshot::plan(environment, request(arguments)?).await?;
     let Some(plan) = app.decide(plan, dry_run, None).await? else { return Ok(Outcome::Done) };
     let display = app.display();
     let summary = snapshot::execute(plan, &app.run).await;

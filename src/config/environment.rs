@@ -10,6 +10,7 @@ use super::key::JobKind;
 use super::layers::Loaded;
 use super::reader::Reader;
 use super::repository::{self, RepositoryLocation};
+use super::resolved::{Resolved, once};
 use super::secret::Secret;
 use super::sets::{PREVIOUS, RAW, SetSettings};
 use super::shared::{Config, Shared};
@@ -23,12 +24,12 @@ use crate::terms::StoreKind;
 pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     let reader = Reader::checking(loaded);
     Data::read(reader)?;
-    kinds::check(reader)?;
     let class = read_class(reader)?;
     if loaded.own_data && class.is_none() {
         return Err(class_missing(reader));
     }
     reader.flag("data.protected")?;
+    kinds::check(reader)?;
     store_postgres::read(reader)?;
     store_redis::read(reader)?;
     store_mongodb::read(reader)?;
@@ -60,6 +61,8 @@ fn class_missing(reader: Reader<'_>) -> Error {
 pub struct Stores {
     pub(crate) shared: Arc<Shared>,
     pub(crate) index: usize,
+    /// Where endpoints are kept, once they are resolved; `None` resolves them at every question.
+    pub(crate) resolved: Option<Arc<Resolved>>,
 }
 
 impl fmt::Debug for Stores {
@@ -97,7 +100,8 @@ impl Stores {
     /// # Errors
     /// Exit 2 when a reference that it needs is not set, or a value is wrong.
     pub fn postgres(&self) -> Result<Option<PostgresEndpoint>> {
-        store_postgres::read(self.reader())
+        let kept = self.resolved.as_ref().map(|resolved| &resolved.postgres);
+        once(kept, || store_postgres::read(self.reader()))
     }
 
     /// The Redis index, with the indexes that other environments name on the same server.
@@ -105,7 +109,9 @@ impl Stores {
     /// # Errors
     /// As [`Stores::postgres`].
     pub fn redis(&self) -> Result<Option<RedisEndpoint>> {
-        let Some(mut endpoint) = store_redis::read(self.reader())? else { return Ok(None) };
+        let kept = self.resolved.as_ref().map(|resolved| &resolved.redis);
+        let read = once(kept, || store_redis::read(self.reader()))?;
+        let Some(mut endpoint) = read else { return Ok(None) };
         let all = self.shared.environments.iter().enumerate();
         let others = all.filter(|(index, _)| *index != self.index).map(|(_, loaded)| loaded);
         store_redis::taken(&mut endpoint, self.reader(), others)?;
@@ -117,7 +123,8 @@ impl Stores {
     /// # Errors
     /// As [`Stores::postgres`].
     pub fn mongodb(&self) -> Result<Option<MongoEndpoint>> {
-        store_mongodb::read(self.reader())
+        let kept = self.resolved.as_ref().map(|resolved| &resolved.mongodb);
+        once(kept, || store_mongodb::read(self.reader()))
     }
 }
 
@@ -159,6 +166,13 @@ impl Environment {
             data: Data::read(reader)?,
             stores,
         })
+    }
+
+    /// The same environment, which resolves the endpoint of a store once, for all its clones: a
+    /// job runs with what it was planned with.
+    pub(crate) fn settled(mut self) -> Self {
+        self.stores.resolved = Some(Arc::default());
+        self
     }
 
     /// Its file as the user would name it, for messages.

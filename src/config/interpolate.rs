@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::origin::Origin;
 use super::outside::{read_file, run_command};
@@ -120,6 +120,20 @@ pub(crate) struct Variables {
     pub(crate) values: HashMap<String, String>,
 }
 
+/// What commands have printed, or how they failed, so that a secret manager is asked once. Who asks
+/// while a command runs waits for it.
+#[derive(Clone, Default)]
+pub(crate) struct Answers(Arc<Mutex<HashMap<String, Arc<Answer>>>>);
+
+type Answer = OnceLock<Result<Secret>>;
+
+impl Answers {
+    fn to(&self, line: &str) -> Arc<Answer> {
+        let mut all = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(all.entry(line.to_owned()).or_default())
+    }
+}
+
 /// What references are resolved against: one environment's view of the world.
 pub(crate) struct Context {
     /// The folder that relative paths start from.
@@ -130,8 +144,8 @@ pub(crate) struct Context {
     pub(crate) secrets: Variables,
     /// `.env`.
     pub(crate) dotenv: Arc<Variables>,
-    /// What commands have printed, so that a secret manager is asked once.
-    pub(crate) commands: Arc<Mutex<HashMap<String, Secret>>>,
+    /// What commands have answered.
+    pub(crate) answers: Answers,
     /// What commands do not get to see.
     pub(crate) withheld: Arc<Withheld>,
 }
@@ -196,16 +210,15 @@ impl Context {
     }
 
     fn command(&self, line: &str, commands: Commands) -> Result<Secret> {
-        let cache = || self.commands.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(known) = cache().get(line) {
-            return Ok(known.clone());
+        let answer = self.answers.to(line);
+        let run = || run_command(line, &self.base, &self.withheld).map(Secret::new);
+        match commands {
+            Commands::Run => answer.get_or_init(run).clone(),
+            Commands::Refuse => answer
+                .get()
+                .cloned()
+                .unwrap_or_else(|| Err(Error::usage("its `${cmd:…}` is not run for a comparison"))),
         }
-        if commands == Commands::Refuse {
-            return Err(Error::usage("its `${cmd:…}` is not run for a comparison"));
-        }
-        let output = Secret::new(run_command(line, &self.base, &self.withheld)?);
-        cache().insert(line.to_owned(), output.clone());
-        Ok(output)
     }
 
     fn unset(&self, name: &str, origin: &Origin, path: &str) -> Error {

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 /// How long a connection attempt may take where nothing is configured, in milliseconds.
 pub(crate) const CONNECT_TIMEOUT: u64 = 10_000;
 
+/// The highest index of a Redis: it takes `databases` as a 32-bit number.
+pub(crate) const HIGHEST_INDEX: u64 = i32::MAX as u64;
+
 /// The most workers of a job: a thousand are no setting but a mistake.
 pub(crate) const MOST_JOBS: u64 = 256;
 

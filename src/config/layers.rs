@@ -6,12 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::document::{Content, Document, Node, Source};
-use super::interpolate::{Context, Variables};
+use super::interpolate::{Answers, Context, Variables};
 use super::keys;
 use super::known::{self, Kind, folded};
 use super::origin::{Layer, Origin};
@@ -80,6 +80,7 @@ pub(crate) fn load(
     folders: &Folders,
     target: Option<&str>,
     process: HashMap<String, String>,
+    answers: &Answers,
 ) -> Result<Vec<Loaded>> {
     let process = Arc::new(process);
     let default = read_document(folders, "default")?;
@@ -88,7 +89,6 @@ pub(crate) fn load(
     names::distinct(&names)?;
     let dotenv_path = folders.base.join(".env");
     let dotenv = Arc::new(read_variables(&dotenv_path, folders.shown_beside(".env"), false)?);
-    let commands = Arc::new(Mutex::new(HashMap::new()));
     let target = target.and_then(|target| names::find(&names, target));
     let process_overrides = overrides(&process, None, Layer::Process, &names, target, None)?;
     let dotenv_overrides =
@@ -118,7 +118,7 @@ pub(crate) fn load(
             process: Arc::clone(&process),
             secrets,
             dotenv: Arc::clone(&dotenv),
-            commands: Arc::clone(&commands),
+            answers: answers.clone(),
             withheld: Arc::default(),
         };
         loaded.push(Loaded { name: name.clone(), file, own_data, tree, context });

@@ -7,9 +7,10 @@
 //! Inside, top-down: `layers` reads the files and lays them over each other into a tree of
 //! `document` nodes with an `origin` each. A key is a row of the table (`table_data` and
 //! `table_database`; `key` says what a row can say): from it follow what `known` knows, the ranges
-//! and defaults of `reader`, what `show` shows, `redact` hides and `unbuilt` refuses. `reader`
-//! reads the tree and `interpolate` puts references in; `data`, `sets` and `repository` are the `data`
-//! block; `overlay`, `address`, `wire` and `store_*` make endpoints of the `database` block.
+//! and defaults of `reader`, what `kinds` checks, `show` shows, `redact` hides and `unbuilt`
+//! refuses, and the `reference`. `reader` reads the tree and `interpolate` puts references in;
+//! `data`, `sets` and `repository` are the `data` block; `overlay`, `address`, `wire` and `store_*`
+//! make endpoints of the `database` block, which `resolved` keeps for a job.
 
 mod address;
 pub mod cron;
@@ -32,6 +33,7 @@ mod reader;
 mod redact;
 mod reference;
 pub mod repository;
+mod resolved;
 pub mod secret;
 pub mod sets;
 mod shared;
@@ -58,6 +60,7 @@ use std::sync::Arc;
 pub use cron::Cron;
 pub use data::{Data, KeepPrevious, Treatment};
 pub use environment::{Environment, Stores};
+pub(crate) use interpolate::Answers;
 pub(crate) use key::MOST_JOBS;
 pub use key::{JobKind, default_jobs};
 pub use origin::Origin;
@@ -80,6 +83,16 @@ impl Config {
     /// Exit 2 when a file cannot be read, is no JSON, or breaks the contract: it names file and
     /// path. No value of any environment is resolved yet.
     pub fn load(folder: &Path, target: Option<&str>) -> Result<Self> {
+        Self::load_asking(folder, target, &Answers::default())
+    }
+
+    /// The same, with what commands have answered before: a process that reads its configuration
+    /// again does not ask again.
+    pub(crate) fn load_asking(
+        folder: &Path,
+        target: Option<&str>,
+        answers: &Answers,
+    ) -> Result<Self> {
         let mut process = HashMap::new();
         for (name, value) in std::env::vars_os() {
             let Ok(name) = name.into_string() else { continue };
@@ -93,7 +106,7 @@ impl Config {
                 Err(_) => {}
             }
         }
-        Self::load_with(folder, target, process)
+        Self::read(folder, target, process, answers)
     }
 
     /// The same with a process environment that is given.
@@ -105,8 +118,17 @@ impl Config {
         target: Option<&str>,
         process: HashMap<String, String>,
     ) -> Result<Self> {
+        Self::read(folder, target, process, &Answers::default())
+    }
+
+    fn read(
+        folder: &Path,
+        target: Option<&str>,
+        process: HashMap<String, String>,
+        answers: &Answers,
+    ) -> Result<Self> {
         let folders = Folders::new(folder)?;
-        let environments = layers::load(&folders, target, process)?;
+        let environments = layers::load(&folders, target, process, answers)?;
         for loaded in &environments {
             environment::check(loaded)?;
         }
@@ -146,7 +168,7 @@ impl Config {
     /// # Errors
     /// Exit 10 with a suggestion when there is no such environment.
     pub fn stores_of(&self, name: &str) -> Result<Stores> {
-        Ok(Stores { shared: Arc::clone(&self.shared), index: self.index(name)? })
+        Ok(Stores { shared: Arc::clone(&self.shared), index: self.index(name)?, resolved: None })
     }
 
     /// Every value of an environment with its origin, secrets hidden, sorted as in the contract.

@@ -223,8 +223,8 @@ impl<'a> Reader<'a> {
         Ok(self.flag(path)?.unwrap_or(preset))
     }
 
-    /// A whole number in the range of its key. In the application's blocks (ports, mostly) and from a reference it may be
-    /// written as a string of digits.
+    /// A whole number in the range of its key. In the application's blocks (ports, mostly) and from
+    /// a reference it may be written as a string of digits.
     pub(crate) fn number(&self, path: &str) -> Result<Option<u64>> {
         let (low, high) = match table::row(path).map(|row| row.holds) {
             Some(Holds::Number(low, high)) => (low, high),

@@ -3,14 +3,12 @@
 use super::address::Address;
 use super::document::Content;
 use super::endpoint::{RedisEndpoint, Tls};
+use super::key::HIGHEST_INDEX;
 use super::layers::Loaded;
 use super::overlay::{CONNECT_TIMEOUT, Overlay, Picked, Url};
 use super::reader::Reader;
 use super::secret::Secret;
 use crate::error::{Error, Result};
-
-/// The highest index: Redis takes `databases` as a 32-bit number.
-const HIGHEST: u64 = i32::MAX as u64;
 
 const SCHEMES: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];
 
@@ -107,7 +105,7 @@ fn index(overlay: &Overlay<'_>) -> Result<u32> {
         Some(Picked::Part(template, path)) => match overlay.resolved(template, path)? {
             None => None,
             Some(text) => {
-                let number = text.parse().ok().filter(|number| *number <= HIGHEST);
+                let number = text.parse().ok().filter(|number| *number <= HIGHEST_INDEX);
                 let expected = "a url whose path is the index of a Redis database, such as /0";
                 Some(number.ok_or_else(|| reader.wrong(path, expected))?)
             }

@@ -2,13 +2,12 @@
 //! pfdata's own way in. A row is all that is to be said of a key; the order is that of messages.
 
 use super::key::Holds::{Flag, FlagOrObject, Foreign, Number, Object, Text, Texts, Word};
-use super::key::{CONNECT_TIMEOUT, Key, Preset, key};
+use super::key::{CONNECT_TIMEOUT, HIGHEST_INDEX, Key, Preset, key};
 use super::words::{TLS_VERSIONS, names};
 
 const PORT: super::key::Holds = Number(1, 65_535);
 const TIMEOUT: super::key::Holds = Number(0, 3_600_000);
-/// Redis takes `databases` as a 32-bit number.
-const INDEX: super::key::Holds = Number(0, 0x7fff_ffff);
+const INDEX: super::key::Holds = Number(0, HIGHEST_INDEX);
 
 /// `database`.
 #[rustfmt::skip] // a row is a line

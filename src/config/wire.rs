@@ -37,8 +37,10 @@ impl Overlay<'_> {
             return Ok(Tls { required: on, verify: on, ..Tls::default() });
         }
         let at = |key: &str| format!("{path}.{key}");
-        for key in self.reader.names(path).into_iter().map(at).filter(|_| self.reader.resolves()) {
-            if table::row(&key).is_some_and(|row| matches!(row.built, Built::NotInStore)) {
+        let known = table::names_below(&path.split('.').collect::<Vec<_>>());
+        for key in known.into_iter().map(at).filter(|_| self.reader.resolves()) {
+            let built = table::row(&key).map(|row| row.built);
+            if matches!(built, Some(Built::NotInStore)) && self.reader.present(&key) {
                 let origin = self.reader.origin(&key);
                 return Err(Error::not_built(format!("{origin}: `{key}`")));
             }

@@ -49,6 +49,7 @@ pub(crate) async fn configured(
     environment: &Environment,
     stores: &[StoreKind],
 ) -> Result<Vec<String>> {
+    super::resolve(environment, stores).await?;
     let mut unknown = Vec::new();
     for name in config.environments().into_iter().filter(|name| *name != environment.name) {
         let other = config.stores_of(&name)?;
@@ -62,8 +63,11 @@ pub(crate) async fn configured(
             else {
                 continue;
             };
-            let theirs = place(*store, || other.postgres(), || other.redis(), || other.mongodb());
-            match theirs {
+            let (store, other) = (*store, other.clone());
+            let theirs = super::blocking(move || {
+                place(store, || other.postgres(), || other.redis(), || other.mongodb())
+            });
+            match theirs.await {
                 Ok(Some(theirs)) if mine.overlaps(&theirs).await => {
                     return Err(Error::refused(format!(
                         "{store} of `{}` is configured as that of `{name}` too: {}:{}/{}",
@@ -108,6 +112,7 @@ fn place(
 
 /// What makes a store of an environment this one and no other, as the store itself says.
 pub(crate) async fn identity(environment: &Environment, store: StoreKind) -> Result<Identity> {
+    super::resolve(environment, &[store]).await?;
     match store {
         StoreKind::Postgres => postgres::swap::identity(&endpoints::postgres(environment)?).await,
         StoreKind::Redis => redis::catalog::identity(&endpoints::redis(environment)?).await,

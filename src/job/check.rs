@@ -61,6 +61,7 @@ async fn of_store(
     store: StoreKind,
     as_target: bool,
 ) -> Result<Vec<Finding>> {
+    super::resolve(environment, &[store]).await?;
     Ok(match store {
         StoreKind::Postgres => {
             postgres::check::check(&endpoints::postgres(environment)?, as_target).await

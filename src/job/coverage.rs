@@ -122,6 +122,7 @@ async fn check_postgres(
     rules: &RuleSet,
     key: &Key,
 ) -> Result<(Coverage, String)> {
+    super::resolve(environment, &[StoreKind::Postgres]).await?;
     let endpoint = endpoints::postgres(environment)?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
@@ -134,6 +135,7 @@ async fn check_mongodb(
     rules: &RuleSet,
     key: &Key,
 ) -> Result<(Coverage, BTreeSet<String>)> {
+    super::resolve(environment, &[StoreKind::Mongodb]).await?;
     let endpoint = endpoints::mongodb(environment)?;
     let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();
@@ -217,6 +219,7 @@ async fn sample(
 }
 
 async fn check_redis(environment: &Environment, rules: &RuleSet, key: &Key) -> Result<Coverage> {
+    super::resolve(environment, &[StoreKind::Redis]).await?;
     let endpoint = endpoints::redis(environment)?;
     let plan = rules.redis(key)?;
     let mut coverage = plan.coverage();
@@ -271,6 +274,7 @@ async fn preview_postgres(
     wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
+    super::resolve(environment, &[StoreKind::Postgres]).await?;
     let endpoint = endpoints::postgres(environment)?;
     let client = crate::store::postgres::connect::connect(&endpoint, None).await?;
     let catalog = crate::store::postgres::catalog::read(&client, &endpoint.schemas).await?;
@@ -308,6 +312,7 @@ async fn preview_mongodb(
     wanted: Wanted<'_>,
     shown: &mut Vec<Preview>,
 ) -> Result<()> {
+    super::resolve(environment, &[StoreKind::Mongodb]).await?;
     let endpoint = endpoints::mongodb(environment)?;
     let source = mongodb::Source::open(&endpoint, SourceOptions::default()).await?;
     let (shapes, positions) = source.with_documents();

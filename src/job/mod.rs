@@ -123,6 +123,19 @@ impl Step {
     }
 }
 
+/// Resolves where `stores` are, where that may block: a `${cmd:…}` may take 30 seconds, in which
+/// others work and signals are heard. What is wrong with one is told where it is asked for.
+pub(crate) async fn resolve(environment: &Environment, stores: &[StoreKind]) -> Result<()> {
+    let (environment, stores) = (environment.clone(), stores.to_vec());
+    blocking(move || {
+        for store in stores {
+            drop(place(&environment, store));
+        }
+        Ok(())
+    })
+    .await
+}
+
 /// A store of an environment for people: `prod-postgres.internal:5432/app`.
 pub fn place(environment: &Environment, store: StoreKind) -> Result<String> {
     Ok(match store {

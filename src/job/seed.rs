@@ -61,7 +61,7 @@ impl Guarded for SeedPlan {
 }
 
 /// Decides which files are applied. A live environment is refused: seeds are made-up data.
-pub fn plan(environment: Environment, profiles: &[String]) -> Result<SeedPlan> {
+pub async fn plan(environment: Environment, profiles: &[String]) -> Result<SeedPlan> {
     if environment.class == Class::Live {
         return Err(Error::refused(format!("`{}` is live and is never seeded", environment.name)));
     }
@@ -78,6 +78,9 @@ pub fn plan(environment: Environment, profiles: &[String]) -> Result<SeedPlan> {
     let folder = environment.base().join("seeds");
     let profiles =
         names.iter().map(|name| Profile::load(&folder, name)).collect::<Result<Vec<_>>>()?;
+    let mut seeded = environment.stores();
+    seeded.retain(|store| profiles.iter().any(|profile| profile.has(*store)));
+    super::resolve(&environment, &seeded).await?;
     let title = format!("seed {} with {}", environment.name, names.join(", "));
     let mut view = Plan::new("seed", title);
     for profile in &profiles {

@@ -80,8 +80,8 @@ fn what_is_shown_as_a_default_is_what_counts() {
             set(&mut document, &shown.path, shown.value);
         }
     }
-    let written =
-        Project::new().environment("t", document).file("anonymizers/people.toml", "").config();
+    let other = Project::new().environment("t", document).file("anonymizers/people.toml", "");
+    let written = other.config();
     let (terse, written) = (terse.environment("t").unwrap(), written.environment("t").unwrap());
     let (terse_data, mut written_data) = (&terse.data, written.data.clone());
     let treatments = std::mem::take(&mut written_data.refresh.stores);

@@ -195,7 +195,7 @@ pub(super) async fn backup(
         within: Some(format!("{}-backup", journal.job())),
         ..snapshot::Request::default()
     };
-    let backup = snapshot::plan(environment.clone(), request)?;
+    let backup = snapshot::plan(environment.clone(), request).await?;
     let taken = snapshot::execute(Confirmed::within(backup), run)
         .await
         .map_err(|error| error.context("the target could not be backed up first"))?;

@@ -116,7 +116,7 @@ pub fn default_set(environment: &Environment) -> &'static str {
 }
 
 /// Decides what a snapshot of `environment` will hold. Touches no store.
-pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> {
+pub async fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> {
     let set_name = request.set.clone().unwrap_or_else(|| default_set(&environment).to_owned());
     if set_name == PREVIOUS_SET {
         return Err(Error::usage(
@@ -144,6 +144,7 @@ pub fn plan(environment: Environment, request: Request) -> Result<SnapshotPlan> 
     let ruling = if ruled.is_some() { Ruling::Whole } else { Ruling::Without };
     let clearance = policy::clearance(environment.class, ruling, !held_raw.is_empty());
 
+    crate::job::resolve(&environment, &stores).await?;
     let title = format!("snapshot {}/{set_name} ({})", environment.name, clearance.word());
     let mut view = Plan::new("snapshot", title);
     for store in &stores {
