@@ -249,11 +249,11 @@ async fn names_that_become_one_are_counted_and_not_told() {
     let error = snapshot(&server.at(0), Box::new(Masks(permit()))).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Findings);
     for told in [
-        "a member of a test (3 times)",
-        "the name of a field of a test (1 times)",
-        "the name of a test (1 times)",
-        "the name of a group of a test (1 times)",
-        "the name of a consumer of a test (1 times)",
+        "a member of a key (3 times)",
+        "the name of a field of a key (1 times)",
+        "the name of a key (1 times)",
+        "the name of a group of a key (1 times)",
+        "the name of a consumer of a key (1 times)",
     ] {
         assert!(error.message().contains(told), "{told}: {error}");
     }

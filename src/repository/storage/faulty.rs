@@ -22,15 +22,29 @@ pub enum Fault {
     LoseAcknowledgement,
     /// It does nothing, and neither does any after it: the process is gone.
     Die,
+    /// The process is gone indeed.
+    Abort,
 }
 
-#[derive(Debug, Default)]
-struct State {
+/// What happened so far, and what is to go wrong.
+#[derive(Default)]
+pub(super) struct State {
     /// How many operations there were.
     seen: u64,
     /// Which operation fails, counted from one, and how.
     planned: Option<(u64, Fault)>,
+    /// Is told of every operation: its number, and whether it is the one that fails.
+    watch: Option<Watch>,
     dead: bool,
+}
+
+type Watch = Box<dyn Fn(u64, bool) + Send>;
+
+impl State {
+    /// With a fault, if there is one, and somebody who watches.
+    pub(super) fn watched(planned: Option<(u64, Fault)>, watch: Watch) -> Self {
+        Self { planned, watch: Some(watch), ..Self::default() }
+    }
 }
 
 /// Another storage, with the faults that are planned. Clones count together.
@@ -47,8 +61,9 @@ impl fmt::Debug for Faulty {
 }
 
 impl PartialEq for Faulty {
+    /// Both are the same place.
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
+        self.inner.describe(&Name::root()) == other.inner.describe(&Name::root())
     }
 }
 
@@ -56,6 +71,11 @@ impl Faulty {
     /// `inner`, without a fault so far.
     pub fn new(inner: impl Backend + 'static) -> Self {
         Self { inner: Arc::new(inner), state: Arc::default() }
+    }
+
+    /// `inner`, whose operations count together with those of others.
+    pub(super) fn sharing(inner: impl Backend + 'static, state: &Arc<Mutex<State>>) -> Self {
+        Self { inner: Arc::new(inner), state: Arc::clone(state) }
     }
 
     /// Has the operation of this number, counted from one, go wrong.
@@ -83,6 +103,12 @@ impl Faulty {
             let now = state.seen;
             let fault = state.planned.filter(|(number, _)| *number == now).map(|(_, fault)| fault);
             state.dead = fault == Some(Fault::Die);
+            if let Some(watch) = &state.watch {
+                watch(now, fault.is_some());
+            }
+            if fault == Some(Fault::Abort) {
+                std::process::abort();
+            }
             fault
         })
     }
@@ -96,7 +122,7 @@ impl Faulty {
         let failed = || Error::unreachable("the storage failed, as it was told to");
         match self.begin() {
             None => whole(&*self.inner),
-            Some(Fault::Fail | Fault::Die) => Err(failed()),
+            Some(Fault::Fail | Fault::Die | Fault::Abort) => Err(failed()),
             Some(Fault::Tear) => part(&*self.inner).and_then(|()| Err(failed())),
             Some(Fault::LoseAcknowledgement) => whole(&*self.inner).and_then(|_| Err(failed())),
         }
@@ -193,7 +219,7 @@ impl Write for Writing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.faulty.begin() {
             None => self.inner.write(bytes),
-            Some(Fault::Fail | Fault::Die) => Err(told()),
+            Some(Fault::Fail | Fault::Die | Fault::Abort) => Err(told()),
             Some(Fault::Tear) => {
                 self.inner.write_all(&bytes[..bytes.len() / 2]).and_then(|()| Err(told()))
             }

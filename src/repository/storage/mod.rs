@@ -9,6 +9,8 @@ pub mod faulty;
 pub mod local;
 pub mod memory;
 pub mod name;
+#[cfg(debug_assertions)]
+mod planned;
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -38,6 +40,9 @@ pub enum Storage {
 impl Storage {
     /// The storage in a folder.
     pub fn local(root: &Path) -> Self {
+        #[cfg(debug_assertions)]
+        return planned::around(Local::new(root));
+        #[cfg(not(debug_assertions))]
         Self::Local(Local::new(root))
     }
 
