@@ -27,3 +27,12 @@ pub fn no_core_dumps() -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether whoever started the process wants it to outlive its session, as `nohup` does: SIGHUP,
+/// the first signal, is ignored (`SigIgn` of proc(5)).
+pub(crate) fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
+}

@@ -36,3 +36,27 @@ fn nobody_need_hear_what_a_job_says() {
     assert_eq!(code(&world, &["snapshot", "nowhere"], Stdio::piped()), Some(10));
     assert_eq!(code(&world, &["no-such-command"], full()), Some(2));
 }
+
+#[test]
+fn a_job_that_is_to_outlive_its_session_does() {
+    let world = World::new(500);
+    let inner = world.command(&["snapshot", "production"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(inner.get_program());
+    shell.args(inner.get_args()).current_dir(inner.get_current_dir().unwrap());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let mut child = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // It may have ended by now.
+        drop(rustix::process::kill_process(pid, rustix::process::Signal::HUP));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(world.listed().len(), 1);
+}

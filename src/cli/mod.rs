@@ -214,19 +214,37 @@ async fn interruptible(stop: Stop, work: impl Future<Output = Result<Outcome>>) 
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).or_fail(|| "cannot watch for signals")?;
     let mut terminate = signal(SignalKind::terminate()).or_fail(|| "cannot watch for signals")?;
-    // A session that ends under a job takes it along, as the other two do: never half-way.
-    let mut hangup = signal(SignalKind::hangup()).or_fail(|| "cannot watch for signals")?;
-    let mut work = std::pin::pin!(work);
-    for _ in 0..2 {
+    // A session that ends under a job takes it along, as the other two do; under `nohup` it lets
+    // the job be.
+    let mut hangup = match hardening::ignores_hangup() {
+        true => None,
+        false => Some(signal(SignalKind::hangup()).or_fail(|| "cannot watch for signals")?),
+    };
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => drop(hangup.recv().await),
+            None => std::future::pending().await,
+        }
+    };
+    let (mut work, mut hung_up) = (std::pin::pin!(work), std::pin::pin!(hung_up));
+    let (mut asked, mut heard) = (false, false);
+    loop {
         tokio::select! {
             outcome = &mut work => return outcome,
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            // One end of a session may send it twice, or behind another: it asks, and never insists.
+            () = &mut hung_up, if !heard => {
+                heard = true;
+                if asked {
+                    continue;
+                }
+            }
         }
-        if !stop.ask() {
+        if asked || !stop.ask() {
             break;
         }
+        asked = true;
     }
     Err(interrupted().hint("nothing half-done is visible; the next job cleans up what is left"))
 }

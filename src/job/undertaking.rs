@@ -111,7 +111,9 @@ impl Undertaking {
 
     /// Writes down that the job failed and left nothing.
     pub(super) fn failed(&self, journal: &Journal, error: Error) -> Error {
-        match journal.done(Outcome::Failed, Some(error.message().to_owned())) {
+        let written = journal.done(Outcome::Failed, Some(error.message().to_owned()));
+        history::forget_old_jobs(&self.journals);
+        match written {
             Ok(()) => error,
             Err(second) => error.because(second),
         }

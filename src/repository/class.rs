@@ -48,7 +48,13 @@ impl Repository {
     pub fn class_records(&self) -> Result<(Vec<ClassRecord>, Vec<Unreadable>)> {
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         for environment in self.environment_folders()? {
-            for step in self.storage().level(&environment)?.objects {
+            let level = self.storage().level(&environment)?;
+            for step in level.folders.iter().filter(|step| layout::class_number(step).is_some()) {
+                let path = environment.child(step)?.to_string();
+                let error = Error::failed(format!("`{path}` is a folder, and no record"));
+                unreadable.push(Unreadable { path, error, anonymized: None });
+            }
+            for step in level.objects {
                 let Some(number) = layout::class_number(&step) else { continue };
                 let name = environment.child(&step)?;
                 match self.read_record(&environment, &name, number) {

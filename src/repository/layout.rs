@@ -7,7 +7,8 @@
 //!                  facts/<kind>-<unique>.json       what became known of it later
 //! <env>/class-<n>.json                              changes of an environment's class
 //! jobs/<env>/<job>/<file>.json                      what a job decided, stored and swapped
-//! leases/<env>.json · <env>.lock                    who works on an environment
+//! leases/<env>.json · <env>.lock · <env>.mutex      who works on an environment; the last is the
+//!                                                   local storage's own
 //! ```
 //!
 //! Called by the handles of this room, and for paths of parts by the readers of stores. Touches

@@ -111,7 +111,13 @@ fn forget_kept(environment: &Environment, journals: &Journals, job: &str) -> Res
         );
         return Ok(());
     }
-    record.places(environment)?.iter().try_for_each(Snapshot::remove)
+    let removed =
+        record.places(environment).and_then(|places| places.iter().try_for_each(Snapshot::remove));
+    removed.map_err(|error| {
+        error
+            .context(format!("what job {job} kept of mongodb, which is live again, stays"))
+            .hint("make its repository reachable again: until then it would be taken for previous")
+    })
 }
 
 /// Drops what was loaded beside the live data. A rollback's "new" data is the previous one of

@@ -114,11 +114,21 @@ impl Backend for Local {
             if name.starts_with(TEMPORARY_PREFIX) || !is_step(&name) {
                 continue;
             }
-            match fs::metadata(folder.join(&name)) {
+            let path = folder.join(&name);
+            match fs::metadata(&path) {
                 Ok(found) if found.is_dir() => level.folders.push(name),
                 Ok(_) => level.objects.push(name),
-                // Gone meanwhile, or a link to nowhere.
-                Err(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    // A link to nowhere is there, and is told when it is read; else it is gone.
+                    if fs::symlink_metadata(&path).is_ok() {
+                        level.objects.push(name);
+                    }
+                }
+                // What cannot be looked at may be anything: it is not passed over.
+                Err(error) => {
+                    return Err(error)
+                        .or_unreachable(|| format!("cannot read `{}`", path.display()));
+                }
             }
         }
         Ok(level)

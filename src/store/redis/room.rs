@@ -52,8 +52,15 @@ pub(super) async fn freed(
 /// misses is room that is not counted on: the refusal comes early rather than late.
 async fn held(connection: &mut Connection, server: &Server, index: u32) -> Result<u64> {
     connection.select(index).await?;
-    let page = connection.run("SCAN", &[b"SCAN", b"0", b"COUNT", SAMPLE]).await?;
-    let (_, keys) = page_of(page)?;
+    let (mut cursor, mut keys) = (b"0".to_vec(), Vec::new());
+    // A page may be empty though there are keys.
+    while keys.is_empty() {
+        let page = connection.run("SCAN", &[b"SCAN", &cursor, b"COUNT", SAMPLE]).await?;
+        (cursor, keys) = page_of(page)?;
+        if cursor == b"0" {
+            break;
+        }
+    }
     let (mut bytes, mut measured) = (0_u64, 0_u64);
     for key in &keys {
         match connection.command(&[b"MEMORY", b"USAGE", key]).await? {
