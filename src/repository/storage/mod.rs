@@ -41,7 +41,7 @@ impl Storage {
     /// The storage in a folder.
     pub fn local(root: &Path) -> Self {
         #[cfg(debug_assertions)]
-        return planned::around(Local::new(root));
+        return planned::around(Local::new(root)).map_or_else(Self::Local, Self::Faulty);
         #[cfg(not(debug_assertions))]
         Self::Local(Local::new(root))
     }

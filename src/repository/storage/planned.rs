@@ -6,7 +6,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use super::Storage;
 use super::faulty::{Fault, Faulty, State};
 use super::local::Local;
 
@@ -17,12 +16,12 @@ const VARIABLE: &str = "PFDATA_TEST_FAULT";
 
 type Shared = Arc<Mutex<State>>;
 
-/// The storage with the planned fault, if there is one.
-pub(super) fn around(local: Local) -> Storage {
+/// The storage with the planned fault, or as it is where none is planned.
+pub(super) fn around(local: Local) -> Result<Faulty, Local> {
     static PLANNED: OnceLock<Option<Shared>> = OnceLock::new();
     match PLANNED.get_or_init(planned) {
-        Some(state) => Storage::Faulty(Faulty::sharing(local, state)),
-        None => Storage::Local(local),
+        Some(state) => Ok(Faulty::sharing(local, state)),
+        None => Err(local),
     }
 }
 
