@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
     };
     let globals = &cli.globals;
     let printer = Printer {
-        json: globals.json,
+        json: globals.json || wants_json(&cli.command),
         quiet: globals.quiet,
         no_progress: globals.no_progress,
         color: match globals.color {
@@ -178,6 +178,11 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// What is not built takes every flag for its own, this one too.
+fn wants_json(command: &Command) -> bool {
+    matches!(command, Command::Unbuilt(_)) && std::env::args_os().any(|word| word == "--json")
 }
 
 /// clap's own message: help and version go to stdout and are no error, the rest is exit 2.

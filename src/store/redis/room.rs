@@ -68,8 +68,8 @@ async fn held(connection: &mut Connection, server: &Server, index: u32) -> Resul
                 bytes = bytes.saturating_add(u64::try_from(size).unwrap_or(0));
                 measured += 1;
             }
-            // Forbidden to this user: nothing is known to become free.
-            Reply::Failure(_) => return Ok(0),
+            // Forbidden to this user. Too much is met later, when it is asked for again.
+            Reply::Failure(_) => return Ok(share(server, index)),
             // It has expired.
             _ => {}
         }
@@ -77,6 +77,12 @@ async fn held(connection: &mut Connection, server: &Server, index: u32) -> Resul
     let all = u128::from(server.keys(index).max(measured));
     let scaled = u128::from(bytes) * all / u128::from(measured.max(1));
     Ok(u64::try_from(scaled).unwrap_or(u64::MAX))
+}
+
+/// What an index holds if its keys are like those of the others.
+fn share(server: &Server, index: u32) -> u64 {
+    let used = u128::from(server.used_memory) * u128::from(server.keys(index));
+    u64::try_from(used / u128::from(server.all_keys().max(1))).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
