@@ -19,8 +19,10 @@ const SOME: u64 = 2;
 /// One job under test, in a world whose development holds `old` and may hold `new`.
 struct Case<'a> {
     world: &'a World,
-    job: &'a str,
-    command: Vec<&'a str>,
+    job: &'static str,
+    command: Vec<String>,
+    /// The snapshot with which development has what it has first.
+    first: &'a str,
     old: &'a str,
     new: &'a str,
 }
@@ -36,12 +38,16 @@ struct Row {
 }
 
 impl Case<'_> {
+    fn words(&self) -> Vec<&str> {
+        self.command.iter().map(String::as_str).collect()
+    }
+
     /// Runs the command under a plan, and says how it ended and what the watcher wrote.
     fn run(&self, plan: &str) -> (i32, Option<u64>) {
         let mark = self.world.path("mark");
         drop(fs::remove_file(&mark));
         let fault = format!("{plan}:{}", mark.display());
-        let output = self.world.command(&self.command).env("PFDATA_TEST_FAULT", fault).output();
+        let output = self.world.command(&self.words()).env("PFDATA_TEST_FAULT", fault).output();
         let seen = fs::read_to_string(&mark).ok().and_then(|seen| seen.parse().ok());
         (output.unwrap().status.code().unwrap_or(-6), seen)
     }
@@ -52,20 +58,14 @@ impl Case<'_> {
         match self.job {
             "rollback" if now != self.old => self.refresh("latest", self.old),
             "refresh" | "restore" if now != self.old => {
-                self.refresh(&self.first(), self.old);
+                self.refresh(self.first, self.old);
             }
             _ => {}
         }
         if self.job == "rollback" {
-            self.refresh(&self.first(), self.new);
+            self.refresh(self.first, self.new);
             self.refresh("latest", self.old);
         }
-    }
-
-    fn first(&self) -> String {
-        let listed = self.world.listed();
-        let ids = listed.iter().map(|snapshot| snapshot["snapshot"].as_str().unwrap().to_owned());
-        ids.min().unwrap()
     }
 
     fn refresh(&self, from: &str, expected: &str) {
@@ -95,7 +95,7 @@ impl Case<'_> {
             row.kept_old += u64::from(now == before);
             row.has_new += u64::from(now != before);
             self.world.pfdata(&["verify", "--all"]).expect(0);
-            self.world.pfdata(&self.command).expect(0);
+            self.world.pfdata(&self.words()).expect(0);
             assert!(self.world.listed().len() > now, "{place}: the next job");
             return;
         }
@@ -105,7 +105,7 @@ impl Case<'_> {
         row.kept_old += u64::from(now == self.old);
         row.has_new += u64::from(now == self.new);
         // Whatever was left is dealt with, also what `contents` does not see.
-        self.refresh(&self.first(), if self.job == "rollback" { self.new } else { self.old });
+        self.refresh(self.first, if self.job == "rollback" { self.new } else { self.old });
     }
 
     fn all(&self, fault: &str) -> Row {
@@ -128,25 +128,23 @@ impl Case<'_> {
 #[test]
 fn whatever_operation_goes_wrong_a_job_leaves_old_or_new() {
     let world = World::new(20);
-    world.snapshot();
+    let first_id = world.snapshot();
     world.refresh().expect(0);
     let first = world.contents("dev");
     world.fill("prod", 10, 1_000);
-    world.snapshot();
+    let newest = world.snapshot();
     world.refresh().expect(0);
     let second = world.contents("dev");
     assert_ne!(first, second);
     let confirm = ["development", "--confirm", "development"];
-    let case = |job: &'static str, words: &[&'static str]| {
+    let case = |job: &'static str, words: &[&str]| {
         let (old, new) = if job == "rollback" { (&second, &first) } else { (&first, &second) };
-        let command = std::iter::once(job).chain(words.iter().copied()).collect();
-        Case { world: &world, job, command, old, new }
+        let command = [&[job], words].concat().iter().map(|word| (*word).to_owned()).collect();
+        Case { world: &world, job, command, first: &first_id, old, new }
     };
-    let newest = world.listed().iter().map(|s| s["snapshot"].as_str().unwrap().to_owned()).max();
-    let newest: &'static str = newest.unwrap().leak();
     let cases = [
         case("refresh", &confirm),
-        case("restore", &[newest, "--to", "development", "--confirm", "development"]),
+        case("restore", &[&newest, "--to", "development", "--confirm", "development"]),
         case("rollback", &confirm),
         case("snapshot", &["production"]),
     ];
